@@ -1,0 +1,159 @@
+"""A contract, compiled: what a stream promises, as plain values that the engine can use without reading YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Type = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
+TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
+Policy = Literal["null", "clamp", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a stream.
+
+    Attributes:
+        name: in tables, SQL and check names.
+        path: where the value stands in a source record: a header name or dotted path (`location.lat`).
+        minimum, maximum: the possible readings, in `unit`, inclusive unless `exclusive_*`; None is open.
+        out_of_range: what becomes of an impossible reading.
+        values: the only texts or numbers allowed; empty allows all.
+        pattern: a regular expression that the whole text must match.
+        format: how an instant is written in the source.
+        zone: IANA zone of naive times; None rejects them.
+        coerce: numbers and booleans may be written as text; counted as corrections.
+        limits: alarm limits as written (`hotfire.limits`), for rules.
+    """
+
+    name: str
+    type: Type
+    path: str = ""
+    required: bool = False
+    unit: str | None = None
+    description: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: bool = False
+    exclusive_maximum: bool = False
+    out_of_range: Policy = "reject"
+    values: tuple[str | int | float, ...] = ()
+    pattern: str | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    format: TimeFormat = "iso"
+    zone: str | None = None
+    coerce: bool = False
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def storage(self) -> str:
+        """The column's name in store and lake: instants are stored as int64 `<name>_ns`."""
+        return f"{self.name}_ns" if self.type == "timestamp" else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A cross-field check: a boolean SQL expression over columns. A row breaks it where it is false (not null)."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How rows of major version `from_major` become rows of the version that holds the lens.
+
+    Attributes:
+        when: SQL over source fields (by path, quoted where dotted) that says which rows are of the older version.
+        set: SQL over the older version's columns, by new column name; the rest carry over by name.
+    """
+
+    from_major: int
+    when: str
+    set: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a stream promises.
+
+    Attributes:
+        stream: the name of folder, id, schema and table.
+        version: as written, `2.0.0`; `major` is its first number.
+        asset, time: column names (telemetry only).
+        key: the primary key's column names, in order; for telemetry without asset and time.
+        counter: a column that counts up by one per asset; gaps are counted.
+        revision: entities: the column whose greater value wins; None is arrival order.
+        unknown_fields: `keep` in a JSON column, or `reject` the row.
+        max_ahead_ns: a row further ahead of received_at is quarantined.
+        older: earlier major versions, oldest first; each newer one has a lens.
+        hash: SHA-256 of all texts, oldest version first.
+    """
+
+    stream: str
+    version: str
+    kind: Literal["telemetry", "entity"]
+    columns: tuple[Column, ...]
+    asset: str | None = None
+    time: str | None = None
+    key: tuple[str, ...] = ()
+    counter: str | None = None
+    revision: str | None = None
+    unknown_fields: Literal["keep", "reject"] = "keep"
+    max_ahead_ns: int = 300_000_000_000
+    checks: tuple[Check, ...] = ()
+    lens: Lens | None = None
+    older: tuple[Contract, ...] = ()
+    hash: str = ""
+    description: str = ""
+
+    @property
+    def major(self) -> int:
+        """The number in `vN.yaml`."""
+        return int(self.version.split(".")[0])
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Storage names of the columns that tell rows apart: telemetry (asset, time, key), entities the key."""
+        names = (self.asset, self.time, *self.key) if self.kind == "telemetry" else self.key
+        return tuple(self.column(name).storage for name in names if name is not None)
+
+    @property
+    def versions(self) -> tuple[Contract, ...]:
+        """All versions, oldest first, this one last."""
+        return (*self.older, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a source record, as some version of the contract wants it."""
+
+    path: str
+    column: str
+    type: Type
+    format: TimeFormat
+    coerce: bool
+
+
+def wire(contract: Contract) -> tuple[Field, ...]:
+    """The fields of a source record that any version names, by path, the newest version's form first.
+
+    Where versions disagree about a field's type, the older form is appended under the same path: the first form
+    that fits a value wins.
+    """
+    fields: dict[tuple[str, str], Field] = {}
+    for version in reversed(contract.versions):
+        for column in version.columns:
+            path = column.path or column.name
+            fields.setdefault((path, column.type), Field(path, column.name, column.type, column.format, column.coerce))
+    return tuple(fields.values())

@@ -1,0 +1,140 @@
+"""The interfaces to the outside world: what the engine may rely on. One suite a Protocol stands in `hotfire.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hotfire.contract.model import Contract, Field
+from hotfire.rows import Checkpoint, Decoded, Outcome, Place, Plan, Position, Span
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Records(Protocol):
+    """The raw records of one span, numbered from 0. Cheap to hold, decoded on demand, never changed."""
+
+    def __len__(self) -> int: ...
+
+    def decode(self, fields: Sequence[Field]) -> Decoded:
+        """Read every record strictly by its fields. Judges form and type only; never raises for bad data."""
+        ...
+
+    def raw(self, row_no: int) -> bytes:
+        """The record's bytes as received, without a line end."""
+        ...
+
+    def where(self, row_no: int) -> Place:
+        """The record's own place: label, offset and line of its first byte."""
+        ...
+
+
+class Read(Protocol):
+    """What one poll brought."""
+
+    @property
+    def span(self) -> Span: ...
+    @property
+    def sha256(self) -> str:
+        """Of the span's bytes (after decompression), in hexadecimal."""
+        ...
+    @property
+    def records(self) -> Records: ...
+
+
+class Source(Protocol):
+    """Where records come from.
+
+    The engine calls `poll` with ever later positions; `reread` only before the first poll, to finish a plan that
+    has no commit; `acknowledge` after the commit of everything before the position.
+    """
+
+    def poll(self, after: Position) -> Read | None:
+        """The next records at or after the position, in a stable order; None where nothing is there at present.
+
+        May block for as long as one read takes. The same position gives the same records, but may give more.
+        """
+        ...
+
+    def reread(self, span: Span) -> Read:
+        """Exactly the records of a span read before. Raises SourceChanged where that is impossible."""
+        ...
+
+    def acknowledge(self, position: Position) -> None:
+        """Everything before the position is durable; the source may let go of it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """The operational store. Every method is one transaction or a read; a failure leaves the store as it was."""
+
+    def ensure(self, contract: Contract) -> None:
+        """Create or migrate the stream's tables, and keep the contract's text under its hash."""
+        ...
+
+    def open(self, stream: str, shard: str) -> Checkpoint:
+        """Become the shard's owner: raises its epoch, so that an earlier owner can no longer commit."""
+        ...
+
+    def plan(self, plan: Plan, epoch: int) -> None:
+        """Write down what the next batch will be, replacing an unfinished plan of the same batch_seq."""
+        ...
+
+    def commit(self, outcome: Outcome, contract: Contract, epoch: int) -> None:
+        """Rows, quarantine, corrections, assets, places and ledger row, all or nothing: the commit point.
+
+        Raises OwnedElsewhere where `epoch` is no longer the shard's.
+        """
+        ...
+
+    def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
+        """Stored rows (storage columns) whose identity columns equal a row of `identities`. Exact over all history."""
+        ...
+
+    def assets(self, contract: Contract) -> pl.DataFrame:
+        """Every asset with `asset`, `clock_ns`, `counter`, `gaps`, `shard`."""
+        ...
+
+    def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
+        """Identity columns of the rows not older than `window_ns` behind their asset's clock."""
+        ...
+
+    def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(batch_seq, stored rows in arrival order) of each committed batch after `after`; bookkeeping included."""
+        ...
+
+    def query(self, name: str, **parameters: Any) -> pl.DataFrame:
+        """A named read-only query of `store/sql`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Lake(Protocol):
+    """The columnar history of every stream. Follows the store; never leads it, but for streams kept only here."""
+
+    def marker(self, stream: str, shard: str) -> int:
+        """The last batch that the lake holds of this shard; 0 where there is none."""
+        ...
+
+    def append(self, contract: Contract, shard: str, upto: int, rows: pl.DataFrame) -> None:
+        """Add rows of batches up to `upto` and move the marker there, atomically and durably.
+
+        Where the marker is already at or past `upto`, nothing happens. `rows` may be empty.
+        """
+        ...
+
+    def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
+        """As `Store.stored`, over the lake."""
+        ...
+
+    def files(self, stream: str) -> Sequence[str]:
+        """The data files of the table's current version, as paths or URLs."""
+        ...
+
+    def maintain(self, stream: str) -> Mapping[str, int]:
+        """Compact small files and drop unused ones. Counts what it did."""
+        ...

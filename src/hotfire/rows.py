@@ -1,0 +1,224 @@
+"""The values that flow through hotfire: positions, spans, plans, faults, verdicts, outcomes. All frozen, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LIVE = "live"
+"""The shard of a stream that has no partitions."""
+
+BOOKKEEPING = ("shard", "batch_seq", "row_no", "late", "corrected", "unknown_fields")
+"""Columns that every stream's table has beside the contract's: the arrival order, and the marks of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One readable thing of a source (a file, a partition) and where reading of it goes on.
+
+    Attributes:
+        key: its identity, stable over renames and restarts; unique in the source.
+        label: what people call it: a path, a topic and partition.
+        offset: the *next* thing to read; bytes for text, rows for Parquet.
+        line: the number of the next line (the next row, where there are no lines), counted from 1.
+        facts: what the source needs to recognise and reopen it. JSON values.
+    """
+
+    key: str
+    label: str
+    offset: int = 0
+    line: int = 1
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Position = Mapping[str, Place]
+"""Where reading of a source goes on: its places by key. A place that is not in it was never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A half-open interval [place.offset, end) of one place, with the number of records in it."""
+
+    place: Place
+    end: int
+    end_line: int
+    rows: int
+
+    def after(self) -> Place:
+        """The place, moved past this part."""
+        return replace(self.place, offset=self.end, line=self.end_line)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one batch reads: parts in the order of reading. Records are numbered through, from 0, as `row_no`."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> int:
+        """The number of source records."""
+        return sum(part.rows for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One batch, fixed before any effect: reading it again gives the same rows, judged by the same contract.
+
+    Attributes:
+        batch_seq: the shard's batch number, from 1, without gaps.
+        sha256: of the span's bytes, in hexadecimal.
+        received_at_ns: when the batch reached hotfire; the only instant the engine compares event times with.
+        contract: the hash of the contract it is judged by.
+        repair: True where the records come out of quarantine: nothing is received, rows move.
+        excluded: record numbers that only the store could tell apart as bad, with its message.
+    """
+
+    stream: str
+    shard: str
+    batch_seq: int
+    span: Span
+    sha256: str
+    received_at_ns: int
+    contract: str
+    repair: bool = False
+    excluded: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One check that one record broke.
+
+    Attributes:
+        row_no: the record's number in its batch.
+        check: the check's name: `temperature.range`, `row.parse`, `flow_needs_burn`.
+        value: the offending value as the source wrote it, shortened to 200 characters; None where there is none.
+        detail: a few words for people: `no zone`, `above 80 degC`.
+    """
+
+    row_no: int
+    check: str
+    value: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A value that was out of range and was nulled, clamped or coerced; the row is stored without it."""
+
+    row_no: int
+    column: str
+    check: str
+    raw: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Records as columns, before any check but those of form and type.
+
+    Attributes:
+        frame: one row for each record that could be read: `row_no` (UInt32, ascending), every wire field under its
+            path (String, Int64, Float64, Boolean; instants and dates as String, or already typed), and
+            `unknown_fields` (String of a JSON object) where the record had any. A value of a wrong type is null
+            here and has a fault.
+        faults: form and type: `row.parse`, `row.encoding`, `<column>.type`.
+    """
+
+    frame: pl.DataFrame
+    faults: list[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a contract says of a batch. Every record is in exactly one of `rows` and `rejected`.
+
+    Attributes:
+        rows: accepted, canonical: `row_no`, the contract's storage columns (instants as int64 `<name>_ns`),
+            `corrected` (Boolean), `unknown_fields` (String, null where there were none).
+        rejected: every fault of every rejected record, by record number.
+        corrections: values that were nulled, clamped or coerced.
+    """
+
+    rows: pl.DataFrame
+    rejected: Mapping[int, tuple[Fault, ...]]
+    corrections: list[Correction]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record on its way into quarantine, whole.
+
+    Attributes:
+        raw: its bytes, as received.
+        place: the label of its place; `offset` and `line` say where in it.
+        facts: what is needed to read the raw bytes again without the place (format, header, derived fields).
+    """
+
+    row_no: int
+    raw: bytes
+    faults: tuple[Fault, ...]
+    place: str
+    offset: int
+    line: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The conservation equation of one batch, and its marks. In a repair, `moved` stands in for `received`."""
+
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    superseded: int = 0
+    quarantined: int = 0
+    moved: int = 0
+    corrected: int = 0
+    late: int = 0
+
+    def balanced(self) -> bool:
+        """Whether every record has exactly one fate."""
+        return self.received + self.moved == self.stored + self.duplicate + self.superseded + self.quarantined
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything one batch changes, written in one transaction. The one argument of `Store.commit`.
+
+    Attributes:
+        rows: to store: the contract's storage columns and the bookkeeping columns, sorted by asset and time.
+        assets: telemetry: one row an asset of the batch: `asset`, `clock_ns` (its own clock after the batch),
+            `counter`, `gaps` (both null without a counter), `stored`.
+        repaired: quarantine ids that this repair moved, with their new fate.
+        retried: quarantine ids that this repair tried in vain, with the faults they show now.
+    """
+
+    plan: Plan
+    job_id: str
+    counts: Counts
+    rows: pl.DataFrame
+    rejected: list[Rejected]
+    corrections: list[Correction]
+    assets: pl.DataFrame | None
+    repaired: Mapping[int, str] = field(default_factory=dict)
+    retried: Mapping[int, tuple[Fault, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a shard stands: its last committed batch, where its source goes on, and a plan without a commit."""
+
+    stream: str
+    shard: str
+    epoch: int
+    committed_seq: int
+    position: Position
+    unfinished: Plan | None
