@@ -10,6 +10,9 @@ Type = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 Policy = Literal["null", "clamp", "reject"]
 
+MAX_AHEAD_NS = 300_000_000_000
+"""How far a row may be ahead of received_at where its contract does not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -89,6 +92,7 @@ class Contract:
         revision: entities: the column whose greater value wins; None is arrival order.
         unknown_fields: `keep` in a JSON column, or `reject` the row.
         max_ahead_ns: a row further ahead of received_at is quarantined.
+        reorder_ns: how long detectors wait for late rows; rows themselves commit at once.
         older: earlier major versions, oldest first; each newer one has a lens.
         hash: SHA-256 of all texts, oldest version first.
     """
@@ -103,7 +107,8 @@ class Contract:
     counter: str | None = None
     revision: str | None = None
     unknown_fields: Literal["keep", "reject"] = "keep"
-    max_ahead_ns: int = 300_000_000_000
+    max_ahead_ns: int = MAX_AHEAD_NS
+    reorder_ns: int = 0
     checks: tuple[Check, ...] = ()
     lens: Lens | None = None
     older: tuple[Contract, ...] = ()
