@@ -1,0 +1,79 @@
+"""The contracts of a workspace: their texts, and the compiled form beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotfire.errors import ContractError, UserError
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+
+
+def contract_texts(folder: Path, stream: str) -> list[tuple[str, str]]:
+    """Names (relative to the workspace) and texts of a stream's contract, `v1.yaml` first. UserError if none."""
+    home = folder / "contracts" / stream
+    found = [(int(name[1]), path) for path in home.glob("v*.yaml") if (name := re.fullmatch(r"v([0-9]+)", path.stem))]
+    if not found:
+        raise UserError(
+            f"The stream {stream!r} has no contract: no contracts/{stream}/v1.yaml in {folder}.",
+            "Draft one from data: hotfire contract infer",
+        )
+    try:
+        return [(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")) for _, path in sorted(found)]
+    except UnicodeDecodeError as error:
+        raise UserError(f"A contract of {stream!r} is not UTF-8 text: {error}.") from None
+
+
+def load_contract(folder: Path, stream: str) -> Contract:
+    """The stream's contract. Compiled once and kept in `data/cache`; a workspace that cannot be written works too.
+
+    Raises:
+        UserError: there is no contract; ContractError: it is not well written.
+    """
+    from hotfire.contract import odcs  # noqa: PLC0415 - brings libraries that `hotfire --help` must not wait for
+
+    texts = contract_texts(folder, stream)
+    home = folder / "data" / "cache"
+    kept = home / f"contract-{stream}-{_fingerprint(texts)}.bin"
+    if (compiled := _intact(kept)) is not None:
+        with suppress(ContractError):  # of another build under the same version number
+            return odcs.load(compiled)
+    contract = odcs.compile_contract(texts)
+    _keep(kept, odcs.dump(contract))
+    return contract
+
+
+def _fingerprint(texts: Sequence[tuple[str, str]]) -> str:
+    digest = hashlib.sha256(version("hotfire").encode())
+    for name, text in texts:
+        digest.update(f"\0{name}\0{len(text)}\0{text}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _intact(kept: Path) -> bytes | None:
+    """The content under its own hash; None where the file is missing or damaged."""
+    try:
+        content = kept.read_bytes()
+    except OSError:
+        return None
+    compiled = content[32:]
+    return compiled if content[:32] == hashlib.sha256(compiled).digest() else None
+
+
+def _keep(kept: Path, compiled: bytes) -> None:
+    """Write the file whole or not at all. It only saves time, so a folder that refuses it is no error."""
+    part = kept.with_suffix(f".{os.getpid()}")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(hashlib.sha256(compiled).digest() + compiled)
+        part.replace(kept)
+    except OSError:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,229 @@
+"""What can be set about a workspace, as frozen values with their defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self, TypeAlias
+
+from hotfire.errors import UserError
+
+Key: TypeAlias = tuple[str, ...]
+"""The names of a setting, outermost first."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant_ns(text: str) -> int:
+    """An ISO 8601 instant with zone, in nanoseconds of UTC. ValueError where it is not one, or has no zone."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(text)
+    return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+class Secret:
+    """A text that may hold passwords. Shown as it was written, with `${NAME}` in it; `reveal` gives the real one."""
+
+    __slots__ = ("_shown", "_text")
+
+    def __init__(self, text: str, shown: str | None = None) -> None:
+        self._text = text
+        self._shown = re.sub(r"(?<=://)([^/@:]*):(?!\$\{)[^@/]*@", r"\1:***@", text if shown is None else shown)
+
+    def reveal(self) -> str:
+        """The text with every reference resolved. For drivers, never for people."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return self._shown
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Resolved(str):
+    """A text with a reference in it: usable as it is, but shown as it was written."""
+
+    __slots__ = ("written",)
+
+    written: str
+
+    def __new__(cls, text: str, written: str) -> Self:
+        """The text, and how it was written."""
+        self = super().__new__(cls, text)
+        self.written = written
+        return self
+
+    def __repr__(self) -> str:
+        return repr(self.written)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """`[store]`: where the operational store is."""
+
+    url: Secret = field(default_factory=lambda: Secret("sqlite:///data/hotfire.db"))
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSettings:
+    """`[lake]`: a folder (relative to the workspace) or a URL."""
+
+    path: str = "data/lake"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`[engine]`: how much one batch takes, and how often a quarantined row is tried again."""
+
+    batch_rows: int = 100_000
+    batch_bytes: int = 64 * 1024 * 1024
+    quarantine_tries: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSettings:
+    """`[streams.<name>.source.clock]`: instants for sources that only count: start + column / rate_hz.
+
+    Attributes:
+        column: the source field that counts (a cycle, a sample number).
+        start: the instant of count 0, ISO 8601 with zone.
+        rate_hz: counts a second.
+        field: the name of the field that the instant becomes.
+    """
+
+    column: str
+    start: str
+    rate_hz: float = 1.0
+    field: str = "event_time"
+
+    @property
+    def start_ns(self) -> int:
+        """The instant of count 0, in nanoseconds of UTC."""
+        return instant_ns(self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """`[streams.<name>.source]`: where a stream's records come from and how their files are written.
+
+    Attributes:
+        path: files, folders and globs, relative to the workspace; `-` is standard input.
+        format: csv, tsv, whitespace, jsonl, json or parquet; None goes by name and content.
+        delimiter, decimal: of text tables; None goes by format and content.
+        columns: the field names of tables without a header line.
+        name_pattern: a regular expression over the file's name; its named groups become fields.
+        derive: SQL over source fields, by the name of the field it makes.
+        compression: none, gz or zst; None goes by name and content.
+    """
+
+    kind: str = "files"
+    path: tuple[str, ...] = ()
+    format: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    columns: tuple[str, ...] = ()
+    name_pattern: str | None = None
+    clock: ClockSettings | None = None
+    derive: Mapping[str, str] = field(default_factory=dict)
+    compression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """`[streams.<name>]`.
+
+    Attributes:
+        lake_only: rows are kept only in the lake, for bulk backfill.
+        assets: what people call an asset, by its identity.
+    """
+
+    name: str
+    lake_only: bool = False
+    source: SourceSettings = field(default_factory=SourceSettings)
+    assets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a person can set about a workspace.
+
+    Attributes:
+        folder: the workspace, absolute.
+        name: what people call it; the folder's name where nothing else is set.
+        streams: those of `contracts/` and those of hotfire.toml, by name, in order of name.
+    """
+
+    folder: Path
+    name: str
+    store: StoreSettings
+    lake: LakeSettings
+    engine: EngineSettings
+    streams: Mapping[str, StreamSettings]
+
+    @property
+    def data(self) -> Path:
+        """The folder of everything that hotfire writes."""
+        return self.folder / "data"
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file; None where the store is of another kind."""
+        scheme, _, path = self.store.url.reveal().partition(":///")
+        return self.folder / path if scheme == "sqlite" else None
+
+    @property
+    def lake_url(self) -> str:
+        """The lake's root: an absolute path, or the URL as it is set."""
+        return self.absolute(self.lake.path)
+
+    def absolute(self, path: str) -> str:
+        """A path of the settings, taken from the workspace. URLs and `-` stay as they are."""
+        return path if path == "-" or "://" in path else str(self.folder / path)
+
+    def stream(self, name: str) -> StreamSettings:
+        """The stream of that name; UserError where there is none."""
+        if name not in self.streams:
+            known = ", ".join(self.streams) or "none; a stream is a folder in contracts/"
+            raise UserError(f"There is no stream {name!r} in {self.folder}.", f"Known: {known}.")
+        return self.streams[name]
+
+
+CHOICES: Mapping[Key, tuple[str, ...]] = {
+    ("kind",): ("files",),
+    ("format",): ("csv", "tsv", "whitespace", "jsonl", "json", "parquet"),
+    ("decimal",): (".", ","),
+    ("compression",): ("none", "gz", "zst"),
+}
+"""The only texts that a setting of a source may have."""
+
+_SOURCE: Mapping[Key, str] = {
+    **{(one.name,): "text" for one in fields(SourceSettings) if one.name not in {"clock", "derive"}},
+    ("path",): "texts",
+    ("columns",): "texts",
+    ("clock", "column"): "text",
+    ("clock", "start"): "instant",
+    ("clock", "rate_hz"): "rate",
+    ("clock", "field"): "text",
+    ("derive", "*"): "text",
+}
+
+KEYS: Mapping[Key, str] = {
+    ("workspace", "name"): "text",
+    ("store", "url"): "secret",
+    ("lake", "path"): "text",
+    ("engine", "batch_rows"): "count",
+    ("engine", "batch_bytes"): "count",
+    ("engine", "quarantine_tries"): "count",
+    ("streams", "*", "lake_only"): "flag",
+    ("streams", "*", "assets", "*"): "text",
+    **{("streams", "*", "source", *key): kind for key, kind in _SOURCE.items()},
+}
+"""Every setting, `*` standing for any name, and the kind of its value."""

@@ -1,0 +1,275 @@
+"""The settings of a workspace: command line over environment over hotfire.toml over default. Nothing else reads them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hotfire.errors import SettingsError, UserError
+from hotfire.workspace.model import (
+    CHOICES,
+    KEYS,
+    ClockSettings,
+    EngineSettings,
+    Key,
+    LakeSettings,
+    Resolved,
+    Secret,
+    Settings,
+    SourceSettings,
+    StoreSettings,
+    StreamSettings,
+    instant_ns,
+)
+
+FILE = "hotfire.toml"
+"""A folder with this file in it is a workspace."""
+
+
+def find(start: Path) -> Path:
+    """The workspace that `start` lies in: the nearest folder upwards with a hotfire.toml. UserError if none."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise UserError(f"{start} is not in a workspace: no {FILE} here or above.", "Make one: hotfire init DIR")
+
+
+def current(overrides: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
+    """The settings of the workspace around `start` (the working folder if None), in this process's environment."""
+    return load(find(start or Path.cwd()), os.environ, overrides or {})
+
+
+def load(folder: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """Read the settings of one workspace.
+
+    Args:
+        folder: the workspace.
+        environment: its `HOTFIRE_...` names are settings: `HOTFIRE_STORE__URL`. Values that are not text are written
+            as in TOML. Also where `${NAME}` references are resolved.
+        overrides: of the command line, by dotted key: `{"streams.events.source.path": ["a.jsonl"]}`.
+
+    Raises:
+        UserError: the folder is no workspace.
+        SettingsError: a setting is unknown or has a wrong value; names where it was given, and what was meant.
+    """
+    folder = folder.absolute()
+    if not (folder / FILE).is_file():
+        raise UserError(f"{folder} is not a workspace: it has no {FILE}.", f"Make one: hotfire init {folder}")
+    in_file = _file_layer(folder / FILE)
+    names = {*_contract_folders(folder), *(key[1] for key in in_file if key[0] == "streams" and len(key) > 1)}
+    given = {**in_file, **_environment_layer(environment, names), **_override_layer(overrides)}
+    values = {key: value for key, one in given.items() if (value := _value(key, one, environment)) != {}}
+    names |= {key[1] for key in given if key[0] == "streams" and len(key) > 1}
+    return Settings(
+        folder=folder,
+        name=values.get(("workspace", "name"), folder.name),
+        store=StoreSettings(**_table(values, "store")),
+        lake=LakeSettings(**_table(values, "lake")),
+        engine=EngineSettings(**_table(values, "engine")),
+        streams={name: _stream(name, values, given) for name in sorted(names)},
+    )
+
+
+class _Given(NamedTuple):
+    """A value and what people call the place it was given."""
+
+    value: Any
+    where: str
+
+
+def _file_layer(path: Path) -> dict[Key, _Given]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}", "Texts stand in quotes, tables in [brackets].") from None
+    return {key: _Given(value, str(path)) for key, value in _flat(content)}
+
+
+def _flat(content: Mapping[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Leaves by their keys; an empty table is a leaf, so that it is seen."""
+    for name, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def _override_layer(overrides: Mapping[str, Any]) -> dict[Key, _Given]:
+    return {tuple(key.split(".")): _Given(value, "the command line") for key, value in overrides.items()}
+
+
+def _environment_layer(environment: Mapping[str, str], streams: Iterable[str]) -> dict[Key, _Given]:
+    layer: dict[Key, _Given] = {}
+    tables = {key[0] for key in KEYS}
+    for variable in sorted(environment):
+        parts = variable.removeprefix("HOTFIRE_").lower().split("__")
+        if not variable.startswith("HOTFIRE_") or (len(parts) == 1 and parts[0].split("_")[0] not in tables):
+            continue
+        if parts[0] == "streams" and len(parts) > 2:
+            parts[1] = _known_stream(variable, parts[1], streams)
+        if len(parts) == 1:
+            meant = variable.removeprefix("HOTFIRE_").replace("_", "__", 1)
+            raise SettingsError(f"{variable} is no setting.", f"Two underscores divide names, as in HOTFIRE_{meant}.")
+        key, where = tuple(parts), f"the environment variable {variable}"
+        for name, value in _flat({"": _parsed(key, environment[variable], where)}):
+            layer[(*key, *name[1:])] = _Given(value, where)
+    return layer
+
+
+def _known_stream(variable: str, name: str, streams: Iterable[str]) -> str:
+    found = {stream.lower(): stream for stream in streams}
+    if name not in found:
+        raise SettingsError(f"{variable}: there is no stream {name!r}.", _suggest(name, found))
+    return found[name]
+
+
+def _parsed(key: Key, text: str, where: str) -> Any:
+    """What a variable's text means: text for settings that are text, TOML for everything else."""
+    kind = _kind(key)
+    if kind in {"text", "secret", "instant"} or (kind == "texts" and not text.startswith("[")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text.lower() if kind == 'flag' else text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if kind is None:
+            return text  # judged with the other unknown keys
+        raise SettingsError(f"{where}: {text!r} is not {_SAID[kind]}.", "Write it as in TOML.") from None
+
+
+def _kind(key: Key) -> str | None:
+    for known, kind in KEYS.items():
+        if len(known) == len(key) and all(a in {"*", b} for a, b in zip(known, key, strict=True)):
+            return kind
+    return None
+
+
+def _below(key: Key) -> dict[str, str]:
+    """The names that may follow a key, `*` included."""
+    size = len(key)
+    return {
+        known[size]: kind
+        for known, kind in KEYS.items()
+        if len(known) > size and all(a in {"*", b} for a, b in zip(known[:size], key, strict=True))
+    }
+
+
+_SAID: Mapping[str | None, str] = {
+    "text": "a text",
+    "secret": "a text",
+    "texts": "a text or a list of texts",
+    "flag": "true or false",
+    "count": "a whole number above 0",
+    "rate": "a number above 0",
+    "instant": "an instant with a zone, such as 2026-01-01T00:00:00Z",
+    None: "a table",
+}
+
+
+def _value(key: Key, given: _Given, environment: Mapping[str, str]) -> Any:
+    """The value of one setting in its final form, or the error that says what is wrong with it."""
+    kind, name = _kind(key), ".".join(key)
+    if kind is None and _below(key) and given.value == {}:
+        return {}
+    if kind is None and not _below(key):
+        raise _unknown(key, given.where)
+    value = _fitting(kind, given.value)
+    if value is None:
+        raise SettingsError(f"{given.where}: {name} is {given.value!r}, not {_SAID[kind]}.")
+    if isinstance(value, tuple):
+        return tuple(_resolved(one, name, given.where, environment) for one in value)
+    if isinstance(value, str):
+        text = _resolved(value, name, given.where, environment)
+        choices = CHOICES.get(key[3:], ()) if key[0] == "streams" else ()
+        if choices and text not in choices:
+            raise SettingsError(f"{given.where}: {name} is {text!r}.", _suggest(text, choices))
+        return Secret(text, value) if kind == "secret" else text
+    return value
+
+
+def _fitting(kind: str | None, value: Any) -> Any:
+    """The value as its kind holds it; None where it is of another kind."""
+    fits = False
+    match kind, value:
+        case ("text" | "secret", str()) | ("flag", bool()):
+            fits = True
+        case "texts", str() | list() | tuple():
+            value = (value,) if isinstance(value, str) else tuple(value)
+            fits = all(isinstance(one, str) for one in value)
+        case ("count", int()) | ("rate", int() | float()):
+            fits = value is not True and 0 < value < float("inf")
+            value = value if kind == "count" else float(value)
+        case "instant", datetime() | str():
+            value = str(value)
+            fits = _is_instant(value)
+    return value if fits else None
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        instant_ns(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _unknown(key: Key, where: str) -> SettingsError:
+    size = max(size for size in range(len(key)) if _below(key[:size]))
+    if _kind(key[: size + 1]):
+        return SettingsError(f"{where}: {'.'.join(key[: size + 1])} is no table.")
+    table = ".".join(key[:size])
+    what = f"{where}: there is no setting {'.'.join(key[: size + 1])!r}."
+    return SettingsError(what, _suggest(key[size], _below(key[:size]), f"{table}." if table else ""))
+
+
+def _suggest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {prefix}{near[0]}?" if near else f"Known: {', '.join(names) or 'none'}."
+
+
+def _resolved(text: str, name: str, where: str, environment: Mapping[str, str]) -> str:
+    """The text with the environment's value for every `${NAME}` in it."""
+
+    def value(reference: re.Match[str]) -> str:
+        if reference[1] not in environment:
+            raise SettingsError(
+                f"{where}: {name} refers to {reference[0]}, which is not set.", f"export {reference[1]}="
+            )
+        return environment[reference[1]]
+
+    found = re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", value, text)
+    return text if found == text else Resolved(found, text)
+
+
+def _table(values: Mapping[Key, Any], *above: str) -> dict[str, Any]:
+    """The settings directly below a table, by their last name."""
+    return {key[-1]: value for key, value in values.items() if key[:-1] == above}
+
+
+def _stream(name: str, values: Mapping[Key, Any], given: Mapping[Key, _Given]) -> StreamSettings:
+    above = ("streams", name, "source")
+    clock = _table(values, *above, "clock")
+    for missing in {"column", "start"} - clock.keys() if clock else ():
+        where = next(one.where for key, one in given.items() if key[:4] == (*above, "clock"))
+        raise SettingsError(f"{where}: streams.{name}.source.clock has no {missing}.")
+    source = SourceSettings(
+        **_table(values, *above),
+        clock=ClockSettings(**clock) if clock else None,
+        derive=_table(values, *above, "derive"),
+    )
+    own = _table(values, "streams", name)
+    return StreamSettings(name, own.get("lake_only", False), source, _table(values, *above[:2], "assets"))
+
+
+def _contract_folders(folder: Path) -> list[str]:
+    contracts = folder / "contracts"
+    if not contracts.is_dir():
+        return []
+    return [one.name for one in contracts.iterdir() if one.is_dir() and not one.name.startswith(".")]
