@@ -219,7 +219,11 @@ def _key(doc: Document, properties: Sequence[Property]) -> tuple[str, ...]:
     positions: dict[int, str] = {}
     for one in keyed:
         position = one.raw.get("primaryKeyPosition")
-        if isinstance(position, int) and position > 0 and positions.setdefault(position, one.column.name) != one.column.name:
+        if (
+            isinstance(position, int)
+            and position > 0
+            and positions.setdefault(position, one.column.name) != one.column.name
+        ):
             message = f"position {position} is taken by `{positions[position]}`"
             doc.error((*one.where, "primaryKeyPosition"), one.column.name, message, "number them 1, 2, 3")
 
@@ -244,7 +248,9 @@ def _roles(settings: Settings, kind: str, properties: Sequence[Property], key: t
         if column is not None and column not in types:
             settings.error(role, f"there is no column `{column}`", did_you_mean(column, types))
         elif column is not None and types[column] not in allowed:
-            settings.error(role, f"`{column}` is a {types[column]}, not a {' or '.join(allowed)}", "change its logicalType")
+            settings.error(
+                role, f"`{column}` is a {types[column]}, not a {' or '.join(allowed)}", "change its logicalType"
+            )
         elif column is None and kind == "telemetry" and role in ("asset", "time"):
             hint = f"add `- {{property: hotfire.{role}, value: COLUMN}}` to customProperties"
             settings.doc.error(("schema", 0), f"hotfire.{role}", "is missing", hint)
@@ -258,14 +264,18 @@ def _finish(doc: Document, one: Property, kind: str, identity: set[str | None]) 
     column = one.column
     if column.name in identity:
         if one.raw.get("required") is False:
-            doc.error((*one.where, "required"), column.name, "tells rows apart: it is required", "write `required: true`")
+            doc.error(
+                (*one.where, "required"), column.name, "tells rows apart: it is required", "write `required: true`"
+            )
         if column.out_of_range != "reject":
             one.settings.error("out_of_range", "key, asset and time can only `reject`", "remove it")
         return replace(column, required=True, out_of_range="reject")
     if column.out_of_range == "clamp" and column.minimum is None and column.maximum is None:
         one.settings.error("out_of_range", "`clamp` needs a minimum or a maximum", "add logicalTypeOptions")
     elif column.out_of_range == "clamp" and (column.exclusive_minimum or column.exclusive_maximum):
-        one.settings.error("out_of_range", "`clamp` needs bounds that are possible themselves", "use minimum and maximum")
+        one.settings.error(
+            "out_of_range", "`clamp` needs bounds that are possible themselves", "use minimum and maximum"
+        )
     if not one.asks_policy and kind == "telemetry" and column.type in NUMBERS:
         return replace(column, out_of_range="null")
     return column
@@ -301,7 +311,9 @@ def _lens(settings: Settings) -> Lens | None:
         settings.error("lens", f"no such field `{key}`", did_you_mean(key, names))
     older, when, new = raw.get("from"), raw.get("when"), raw.get("set", {})
     if type(older) is not int or not isinstance(when, str) or not when.strip():
-        settings.error("lens", "needs `from` (a major version) and `when` (SQL)", '{from: 1, when: "device is not null"}')
+        settings.error(
+            "lens", "needs `from` (a major version) and `when` (SQL)", '{from: 1, when: "device is not null"}'
+        )
         return None
     if not isinstance(new, dict) or not all(isinstance(sql, str) and sql.strip() for sql in new.values()):
         settings.error("lens", "`set` maps columns to SQL texts", 'set: {temperature: "(temp_f - 32) / 1.8"}')
@@ -339,7 +351,9 @@ def _check_succession(doc: Document, contract: Contract, before: Sequence[Versio
         doc.error(("version",), "version", f"comes after {older.version}", "versions go up")
     if contract.lens is None:
         hint = f'add `hotfire.lens` with value {{from: {older.major}, when: "SQL that old rows fulfil", set: {{}}}}'
-        doc.error(("schema", 0), "hotfire.lens", f"is missing: how do rows of version {older.major} become these?", hint)
+        doc.error(
+            ("schema", 0), "hotfire.lens", f"is missing: how do rows of version {older.major} become these?", hint
+        )
     elif contract.lens.from_major != older.major:
         message = f"looks back at version {contract.lens.from_major}, but the one before is {older.major}"
         doc.error(("schema", 0), "hotfire.lens", message, f"write `from: {older.major}`")
