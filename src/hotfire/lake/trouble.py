@@ -1,0 +1,62 @@
+"""What goes wrong with a lake's files, said to a person."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import polars as pl
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from hotfire.errors import LakeUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADVICE: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("no space left", "os error 28", "quota exceeded"),
+        "has no room left on its disk",
+        "Free some space and start again; nothing was lost.",
+    ),
+    (
+        ("read-only file system", "os error 30", "permission denied", "os error 13", "not permitted", "os error 1)"),
+        "cannot be written",
+        "Make the folder writable for this user and start again; nothing was lost.",
+    ),
+    (
+        ("no such file", "not found", "os error 2)"),
+        "is missing a file",
+        "Run `hotfire doctor`: it names the file. Restore it from a backup, or rebuild the table from the store.",
+    ),
+)
+DAMAGED = "Run `hotfire doctor`. Restore the table's folder from a backup, or rebuild it from the store."
+
+
+def explain(where: str, error: BaseException) -> LakeUnusable:
+    """The error as a sentence about the table at `where`, with what to do."""
+    text = str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        text += f" (os error {error.errno})"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        text += " no space left"
+    found = text.lower()
+    if isinstance(error, CommitFailedError) and "concurrent" in found:
+        return LakeUnusable(
+            f"{where} is being written by another process: {text}",
+            "Stop the other writer, or try again later; nothing was written twice.",
+        )
+    for signs, trouble, advice in ADVICE:
+        if any(sign in found for sign in signs):
+            return LakeUnusable(f"{where} {trouble}: {text}", advice)
+    return LakeUnusable(f"{where} cannot be read as a table: {text}", DAMAGED)
+
+
+@contextmanager
+def usable(where: str) -> Iterator[None]:
+    """Raise LakeUnusable for whatever the libraries and the disk raise while the table at `where` is used."""
+    try:
+        yield
+    except (DeltaError, TableNotFoundError, OSError, pl.exceptions.ComputeError) as error:
+        raise explain(where, error) from error
