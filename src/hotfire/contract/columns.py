@@ -97,12 +97,12 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
         maximum=high,
         exclusive_minimum=exclusive_low,
         exclusive_maximum=exclusive_high,
-        out_of_range=cast(Policy, settings.choice("out_of_range", get_args(Policy), "reject")),
+        out_of_range=cast("Policy", settings.choice("out_of_range", get_args(Policy), "reject")),
         values=_values(doc, raw, where, name, kind),
         pattern=options.get("pattern"),
         min_length=options.get("minLength"),
         max_length=options.get("maxLength"),
-        format=cast(TimeFormat, settings.choice("format", get_args(TimeFormat), "iso")),
+        format=cast("TimeFormat", settings.choice("format", get_args(TimeFormat), "iso")),
         zone=_zone(settings),
         coerce=settings.flag("coerce"),
         limits=settings.mapping("limits"),
@@ -122,7 +122,7 @@ def _check_name(doc: Document, name: str, where: Path) -> None:
 def _type(doc: Document, raw: dict[str, Any], where: Path, name: str) -> Type:
     kind = raw.get("logicalType")
     if kind in get_args(Type):
-        return cast(Type, kind)
+        return cast("Type", kind)
     suggestion = did_you_mean(kind, get_args(Type)) if kind else "add `logicalType: number`"
     if kind == "array":
         suggestion = "give each element a record of its own, or leave the field out: unknown fields are kept"
@@ -138,9 +138,9 @@ def _options(doc: Document, raw: dict[str, Any], where: Path, name: str, kind: T
         if key not in known:
             hint = did_you_mean(key, known) or "state it as a check under `quality`, or remove it"
             doc.error(place, shown, f"hotfire does not enforce this for a {kind}", hint)
-        elif key == "pattern" and isinstance(value, str):
-            options[key] = value
-        elif key in ("minLength", "maxLength") and type(value) is int and value >= 0:
+        elif (key == "pattern" and isinstance(value, str)) or (
+            key in ("minLength", "maxLength") and type(value) is int and value >= 0
+        ):
             options[key] = value
         elif key in _RANGE and type(value) in (int, float):
             options[key] = float(value)

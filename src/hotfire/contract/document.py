@@ -54,10 +54,11 @@ class Document:
 
     def line(self, path: Path) -> int:
         """The line of a value, counted from 1; of its nearest parent where the value is not there."""
-        node, line = self.root, 1
-        for step in ((), *path):
-            node, found = (node, node) if step == () else _child(node, step)
-            if node is None or found is None:
+        node = self.root
+        line = node.start_mark.line + 1 if node is not None else 1
+        for step in path:
+            node, found = _child(node, step)
+            if found is None:
                 break
             line = found.start_mark.line + 1
         return line
@@ -133,6 +134,8 @@ class _Reader:
             return self.mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, depth + 1) for item in node.value]
+        if not isinstance(node, yaml.ScalarNode):
+            return None
         try:
             return _scalar(node)
         except (ValueError, KeyError, IndexError, OverflowError):
@@ -151,7 +154,7 @@ class _Reader:
         return values
 
 
-def _scalar(node: yaml.Node) -> str | int | float | bool | None:
+def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     text, make = str(node.value), yaml.constructor.SafeConstructor()
     match node.tag.removeprefix(_TAG):
         case "str" | "timestamp":

@@ -26,7 +26,7 @@ def duration_ns(text: object) -> int:
     if found is None or found[3] not in UNITS_NS:
         raise ContractError(f"{text!r} is not a duration", "write a number and a unit, such as `500 ms` or `5 min`")
     decimals = found[2] or ""
-    exact, rest = divmod(int(found[1] + decimals) * UNITS_NS[found[3]], 10 ** len(decimals))
+    exact, rest = divmod(int(found[1] + decimals) * UNITS_NS[found[3]], int("1" + "0" * len(decimals)))
     if rest or exact >= 2**63:
         raise ContractError(f"{text!r} is not a whole number of nanoseconds", "write fewer decimals or a shorter time")
     return exact

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from hotfire.contract.columns import NAME, NUMBERS, Property, read_properties
-from hotfire.contract.document import Document, Path, Remark, did_you_mean, read_document
+from hotfire.contract.document import Document, Path, did_you_mean, read_document
 from hotfire.contract.model import MAX_AHEAD_NS, Check, Column, Contract, Lens
 from hotfire.contract.settings import Settings, read_settings
 from hotfire.errors import ContractError
@@ -23,6 +23,12 @@ SETTINGS = ("kind", "asset", "time", "counter", "revision", "unknown_fields", "m
 """hotfire's settings of a schema object."""
 
 _TELEMETRY_ONLY = ("asset", "time", "counter", "max_ahead", "reorder")
+_ROLES: Mapping[str, tuple[str, ...]] = {
+    "asset": ("string",),
+    "time": ("timestamp",),
+    "counter": ("integer",),
+    "revision": ("integer", "number", "timestamp", "date"),
+}
 _FILE = re.compile(r"(?:.*[/\\])?v([1-9][0-9]{0,5})\.ya?ml")
 
 
@@ -135,7 +141,7 @@ def _check_fields(doc: Document, owner: dict[str, Any], path: Path, model: type[
         if key not in names:
             shown = ".".join(str(one) for one in (owner.get("name"), key) if one)
             doc.error((*path, key), shown, "no such field in ODCS", did_you_mean(key, names))
-    inner = {
+    inner: dict[str, type[pydantic.BaseModel]] = {
         "schema": SchemaObject,
         "properties": SchemaProperty,
         "quality": DataQuality,
@@ -178,10 +184,10 @@ def _stream(doc: Document, schema: dict[str, Any], path: Path) -> Version:
     contract = Contract(
         stream=str(name),
         version=str(doc.data.get("version")),
-        kind=cast(Any, kind),
+        kind=cast("Any", kind),
         columns=columns,
         key=tuple(one for one in key if kind == "entity" or one not in (roles["asset"], roles["time"])),
-        unknown_fields=cast(Any, settings.choice("unknown_fields", ("keep", "reject"), "keep")),
+        unknown_fields=cast("Any", settings.choice("unknown_fields", ("keep", "reject"), "keep")),
         max_ahead_ns=settings.duration("max_ahead", MAX_AHEAD_NS),
         reorder_ns=settings.duration("reorder", 0),
         checks=_checks(doc, schema, path),
@@ -236,14 +242,12 @@ def _key(doc: Document, properties: Sequence[Property]) -> tuple[str, ...]:
 
 def _roles(settings: Settings, kind: str, properties: Sequence[Property], key: tuple[str, ...]) -> dict[str, Any]:
     """The columns that `hotfire.asset`, `time`, `counter` and `revision` name; None where absent."""
-    wanted = {"asset": ("string",), "time": ("timestamp",), "counter": ("integer",)}
-    wanted["revision"] = ("integer", "number", "timestamp", "date")
     types = {one.column.name: one.column.type for one in properties}
     for name in _TELEMETRY_ONLY if kind == "entity" else ("revision",):
         if name in settings.values:
             settings.error(name, f"means nothing for kind {kind}", "remove it")
     roles: dict[str, Any] = {}
-    for role, allowed in wanted.items():
+    for role, allowed in _ROLES.items():
         column = roles[role] = settings.text(role)
         if column is not None and column not in types:
             settings.error(role, f"there is no column `{column}`", did_you_mean(column, types))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ class Settings:
         return self._typed(key, str, "text")
 
     def flag(self, key: str) -> bool:
-        """true or false; false where there is no such setting."""
+        """A switch; false where there is no such setting."""
         return bool(self._typed(key, bool, "true or false"))
 
     def mapping(self, key: str) -> dict[str, Any]:
@@ -64,11 +64,11 @@ class Settings:
             self.error(key, error.what, error.do)
             return default_ns
 
-    def _typed(self, key: str, kind: Callable[..., T], called: str) -> T | None:
+    def _typed(self, key: str, kind: type[T], called: str) -> T | None:
         if key not in self.values:
             return None
         value = self.values[key]
-        if type(value) is kind and value != "":
+        if isinstance(value, kind) and value != "":
             return value
         self.error(key, f"{value!r} is not {called}", "quote it" if kind is str and value not in ("", None) else "")
         return None

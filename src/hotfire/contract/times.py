@@ -34,23 +34,23 @@ Judged = tuple[pl.Series, pl.Series]
 """Values and faults: where a value is null, the fault says why; both are null where the source had none."""
 
 
-def to_ns(values: pl.Series, format: TimeFormat, zone: str | None = None) -> Judged:
+def to_ns(values: pl.Series, form: TimeFormat, zone: str | None = None) -> Judged:
     """Instants as Int64 nanoseconds since 1970 in UTC, and beside each that is none, a few words why.
 
     Args:
         values: String (ISO 8601, or the decimal text of an epoch), integers or floats (an epoch), or Datetime.
             The fraction of a float is that of its shortest decimal: 1594598726.5393324 s is exact to the digit.
-        format: how the source writes instants; a Datetime needs none.
+        form: how the source writes instants; a Datetime needs none.
         zone: the IANA zone of times that come without one; None makes them a fault.
     """
     if isinstance(values.dtype, pl.Datetime):
         return _from_datetime(values, values.dtype, zone)
     if values.dtype == pl.String:
-        return _from_iso(values, zone) if format == "iso" else _from_decimal(values, _DECIMALS[format])
-    if format != "iso" and values.dtype.is_float():
-        return _from_decimal(values.cast(pl.Float64).cast(pl.String), _DECIMALS[format])
-    if format != "iso" and values.dtype.is_integer():
-        return _from_whole(values, _UNITS[format])
+        return _from_iso(values, zone) if form == "iso" else _from_decimal(values, _DECIMALS[form])
+    if form != "iso" and values.dtype.is_float():
+        return _from_decimal(values.cast(pl.Float64).cast(pl.String), _DECIMALS[form])
+    if form != "iso" and values.dtype.is_integer():
+        return _from_whole(values, _UNITS[form])
     return pl.Series(values.name, [None] * len(values), dtype=pl.Int64), _everywhere(values, NOT_A_TIME)
 
 
