@@ -75,7 +75,6 @@ class Plan:
         received_at_ns: when the batch reached hotfire; the only instant the engine compares event times with.
         contract: the hash of the contract it is judged by.
         repair: True where the records come out of quarantine: nothing is received, rows move.
-        excluded: record numbers that only the store could tell apart as bad, with its message.
     """
 
     stream: str
@@ -86,7 +85,6 @@ class Plan:
     received_at_ns: int
     contract: str
     repair: bool = False
-    excluded: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +123,15 @@ class Decoded:
         frame: one row for each record that could be read: `row_no` (UInt32, ascending), every wire field under its
             path (String, Int64, Float64, Boolean; instants and dates as String, or already typed), and
             `unknown_fields` (String of a JSON object) where the record had any. A value of a wrong type is null
-            here and has a fault.
-        faults: form and type: `row.parse`, `row.encoding`, `<column>.type`.
+            here and has a fault. Where two fields share a path, the first's column is named `path`, the second's
+            `path#2`: each value stands in the first of them whose form it fits, the others are null.
+        faults: form and type: `row.parse`, `row.encoding`, `<column>.type`; by record number, then field.
+        coerced: (row_no, column, the value as written) of numbers and booleans that were written as text.
     """
 
     frame: pl.DataFrame
     faults: list[Fault]
+    coerced: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

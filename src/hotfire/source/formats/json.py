@@ -1,0 +1,111 @@
+"""JSON: one record a line, or the elements of an array, or values one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hotfire.contract.model import Field
+from hotfire.protocols import Records
+from hotfire.rows import Decoded, Place
+from hotfire.source.formats import Chunk, Cut
+from hotfire.source.formats.json_fast import decode
+from hotfire.source.formats.json_split import values
+from hotfire.source.formats.lines import Cuttings, Index, lines, newlines
+
+_BLOCK = 1 << 18
+_RECORDS = 1 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    r"""One record a line. Lines of nothing but spaces, tabs and \r are no records, but count as lines."""
+
+    def index(self, data: bytes, *, final: bool) -> Index:
+        """Where the records of a buffer stand."""
+        return lines(data, final=final)
+
+    def cut(self, data: bytes, line: int, *, final: bool, limit: int) -> Cut:
+        """As `TextFormat.cut`."""
+        return self.index(data, final=final).cut(line, limit)
+
+    def records(self, chunks: Sequence[Chunk]) -> Records:
+        """As `TextFormat.records`."""
+        return _Records(Cuttings(self, chunks), by_line=True)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonValues:
+    """The elements of a JSON array, or values one after the other, or arrays one after the other.
+
+    Commas and white space between records are skipped, however many or few; so is a byte order mark, and the end of
+    an array that is missing is not missed. A value that ends too early or too late takes what follows with it, or
+    comes apart: every byte of it is in some record that breaks `row.parse`.
+    """
+
+    def index(self, data: bytes, *, final: bool) -> Index:
+        """Where the records of a buffer stand."""
+        found = values(data)
+        kept = len(found.starts) - (found.unfinished and not final)
+        starts, ends = found.starts[:kept], found.ends[:kept]
+        breaks = newlines(data)
+        stop = len(data) if final else int(ends[-1]) if kept else 0
+        counts = np.searchsorted(breaks, np.append(starts, stop))
+        return Index(starts, ends, counts[:-1], stop, int(counts[-1]))
+
+    def cut(self, data: bytes, line: int, *, final: bool, limit: int) -> Cut:
+        """As `TextFormat.cut`. A cut ends with a record, before the comma: the comma tells what a bracket means."""
+        found = self.index(data, final=final)
+        if len(found.starts) <= limit:
+            return found.cut(line, limit)
+        end = int(found.ends[limit - 1])
+        return Cut(end, line + data.count(b"\n", 0, end), limit)
+
+    def records(self, chunks: Sequence[Chunk]) -> Records:
+        """As `TextFormat.records`."""
+        return _Records(Cuttings(self, chunks), by_line=False)
+
+
+class _Records:
+    """Records in chunks, found again by the format that cut them."""
+
+    def __init__(self, cuttings: Cuttings, *, by_line: bool) -> None:
+        self._cuttings = cuttings
+        self._by_line = by_line
+
+    def __len__(self) -> int:
+        return len(self._cuttings)
+
+    def decode(self, fields: Sequence[Field]) -> Decoded:
+        """As `Records.decode`."""
+        return decode(fields, self._blocks())
+
+    def raw(self, row_no: int) -> bytes:
+        """As `Records.raw`."""
+        return self._cuttings.raw(row_no)
+
+    def where(self, row_no: int) -> Place:
+        """As `Records.where`."""
+        return self._cuttings.where(row_no)
+
+    def _blocks(self) -> Iterator[Sequence[bytes]]:
+        if self._by_line:
+            for chunk in self._cuttings.chunks:
+                yield from _line_blocks(chunk)
+        else:
+            found = self._cuttings.all()
+            for at in range(0, len(found), _RECORDS):
+                yield found[at : at + _RECORDS]
+
+
+def _line_blocks(chunk: Chunk) -> Iterator[list[bytes]]:
+    """A chunk's lines, 256 KB at a time: more would not stay in the CPU's cache."""
+    data, at = chunk.data, 0
+    line_count = data.count(b"\n") + (not data.endswith(b"\n"))
+    while at < len(data):
+        end = data.rfind(b"\n", at, at + _BLOCK) + 1 or data.find(b"\n", at) + 1 or len(data)
+        block = data[at:end].removesuffix(b"\n").split(b"\n")
+        yield block if line_count == chunk.part.rows else [line for line in block if line.strip(b" \t\r")]
+        at = end

@@ -1,0 +1,135 @@
+"""The fields of a contract as the shape of a JSON object: a tree of keys, and a msgspec Struct for each level of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from hotfire.contract.model import Field
+
+Kind = Literal["text", "integer", "number", "boolean", "epoch"]
+"""What a JSON value must be: text, a whole number, any number, true or false, an instant written as a number."""
+
+LEAST, MOST = -(2**63), 2**63 - 1
+"""The integers that fit into 64 bits."""
+
+_Int = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
+_ACCEPTS: Mapping[Kind, tuple[Any, ...]] = {
+    "text": (str,),
+    "integer": (_Int,),
+    "number": (float,),
+    "boolean": (bool,),
+    "epoch": (_Int, float),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One field: the kind of its value, the name of its column in the frame, and its place among the fields."""
+
+    field: Field
+    name: str
+    kind: Kind
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One key of an object: the forms its value may have, and the object it may be."""
+
+    key: str
+    forms: tuple[Form, ...]
+    inner: Shape | None
+
+    def below(self) -> tuple[Form, ...]:
+        """The forms of this key and of every key below it."""
+        return self.forms + (tuple(form for slot in self.inner.slots for form in slot.below()) if self.inner else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One level of the object: its slots, the Struct whose attributes are these slots, and one without values."""
+
+    slots: tuple[Slot, ...]
+    struct: type[msgspec.Struct]
+    empty: msgspec.Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A whole record: its forms in the order of the fields, its shape, and what decodes it in one step."""
+
+    forms: tuple[Form, ...]
+    shape: Shape
+    decoder: msgspec.json.Decoder[msgspec.Struct]
+
+
+def layout(fields: Sequence[Field]) -> Layout:
+    """The layout of these fields. The same fields give the same layout, built once."""
+    return _layout(tuple(fields))
+
+
+def fits(kind: Kind, value: object) -> bool:
+    """Whether a decoded value is of that kind."""
+    found = type(value)
+    match kind:
+        case "text":
+            return found is str
+        case "integer":
+            return found is int
+        case "boolean":
+            return found is bool
+        case "number" | "epoch":
+            return found is int or found is float
+
+
+@lru_cache(maxsize=64)
+def _layout(fields: tuple[Field, ...]) -> Layout:
+    seen: dict[str, int] = {}
+    forms = []
+    for order, field in enumerate(fields):
+        seen[field.path] = times = seen.get(field.path, 0) + 1
+        forms.append(Form(field, f"{field.path}#{times}" if times > 1 else field.path, _kind(field), order))
+    shape = _shape([(form.field.path.split("."), form) for form in forms])
+    return Layout(tuple(forms), shape, msgspec.json.Decoder(shape.struct))
+
+
+def _kind(field: Field) -> Kind:
+    if field.type in ("timestamp", "date"):
+        return "text" if field.format == "iso" else "epoch"
+    return {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}[field.type]  # type: ignore[return-value]  # mypy widens the values of a literal mapping to str
+
+
+def _shape(forms: Sequence[tuple[list[str], Form]]) -> Shape:
+    keys: dict[str, list[tuple[list[str], Form]]] = {}
+    for path, form in forms:
+        keys.setdefault(path[0], []).append((path[1:], form))
+    slots = tuple(_slot(key, within) for key, within in keys.items())
+    struct = msgspec.defstruct(
+        "Record",
+        [(f"f{at}", _annotation(slot), None) for at, slot in enumerate(slots)],
+        rename={f"f{at}": slot.key for at, slot in enumerate(slots)},
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+    return Shape(slots, struct, struct())
+
+
+def _slot(key: str, forms: Sequence[tuple[list[str], Form]]) -> Slot:
+    deeper = [(path, form) for path, form in forms if path]
+    return Slot(key, tuple(form for path, form in forms if not path), _shape(deeper) if deeper else None)
+
+
+def _annotation(slot: Slot) -> Any:
+    """A union of everything the slot accepts. With several forms an integer stays one, for the form that wants it."""
+    accepted = [python for form in slot.forms for python in _ACCEPTS[form.kind]]
+    if len(slot.forms) > 1 and float in accepted:
+        accepted.append(_Int)
+    union: Any = None
+    for python in dict.fromkeys([*accepted, *([slot.inner.struct] if slot.inner else [])]):
+        union = python | union
+    return union

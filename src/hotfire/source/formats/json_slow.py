@@ -1,0 +1,225 @@
+"""One JSON record judged at leisure: every fault of it, what it has besides the fields, and what can be kept.
+
+The fast path decodes a record in one step or not at all; whatever it refuses comes here. Both accept the same values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hotfire.rows import Fault
+from hotfire.source.formats.json_layout import LEAST, MOST, Form, Kind, Shape, Slot
+from hotfire.source.formats.json_split import depth
+
+if TYPE_CHECKING:
+    import msgspec
+
+DEEPEST = 100
+"""How deep a record may be nested. A fixed number, because Python's own limit depends on who is calling."""
+
+BOM = b"\xef\xbb\xbf"
+_SHOWN = 200
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WANTED: dict[Kind, str] = {
+    "text": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "epoch": "a number",
+}
+
+
+class _Integer(str):
+    """A JSON number without fraction and exponent, as written."""
+
+    __slots__ = ()
+
+
+class _Fraction(str):
+    """A JSON number with fraction or exponent, as written."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What judging found, over all records of a batch, in the order of the records."""
+
+    faults: list[Fault] = field(default_factory=list)
+    coerced: list[tuple[int, str, str]] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What judging found in one record: faults and coercions by the place of their field."""
+
+    faults: list[tuple[int, str, str, str]] = field(default_factory=list)
+    coerced: list[tuple[int, str, str]] = field(default_factory=list)
+
+
+def judge(shape: Shape, raw: bytes, row_no: int, findings: Findings) -> msgspec.Struct | None:
+    """The record as a Struct of its shape, with None for what broke a check; None where it cannot be read at all."""
+    try:
+        value = _parse(raw)
+    except UnicodeDecodeError as error:
+        detail = f"byte 0x{raw[error.start]:02x} at {error.start}"
+        findings.faults.append(Fault(row_no, "row.encoding", _excerpt(raw), detail))
+        return None
+    except ValueError as error:
+        findings.faults.append(Fault(row_no, "row.parse", _excerpt(raw), str(error)))
+        return None
+    found = _Found()
+    record, unknown = _object(shape, value, found)
+    findings.faults += [Fault(row_no, *fault) for _, *fault in sorted(found.faults)]
+    findings.coerced += [(row_no, column, text) for _, column, text in sorted(found.coerced)]
+    if unknown:
+        findings.unknown.append((row_no, compact(unknown)))
+    return record
+
+
+def compact(value: Any) -> str:
+    """A parsed value as JSON text without white space: numbers as they were written, keys sorted."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quoted(key)}:{compact(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(compact, value)) + "]"
+    if isinstance(value, _Integer | _Fraction):
+        return str(value)
+    return _quoted(value)
+
+
+def _quoted(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if _UNSTORABLE.search(text) else text
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    """The object that the bytes are. Raises UnicodeDecodeError, or ValueError with the reason for people."""
+    text = raw.removeprefix(BOM).decode()
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and depth(raw) > DEEPEST:
+        raise ValueError(f"nested deeper than {DEEPEST}")
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at {error.pos}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{_named(value)}, not an object")  # noqa: TRY004  # bad data, not a bad call
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_Integer, parse_float=_Fraction, parse_constant=_refuse)
+
+
+def _object(shape: Shape, value: dict[str, Any], found: _Found) -> tuple[msgspec.Struct, dict[str, Any]]:
+    """The Struct of one level, and what the object has besides it."""
+    cells: list[Any] = []
+    unknown = {key: value[key] for key in value.keys() - {slot.key for slot in shape.slots}}
+    for slot in shape.slots:
+        cell = value.get(slot.key)
+        if slot.inner is not None and isinstance(cell, dict):
+            cell, more = _object(slot.inner, cell, found)
+            if more:
+                unknown[slot.key] = more
+        elif cell is not None:
+            cell = _leaf(slot, cell, found)
+        cells.append(cell)
+    return shape.struct(*cells), unknown
+
+
+def _leaf(slot: Slot, value: Any, found: _Found) -> Any:
+    """The value in the first form it fits, else the first it may be coerced to, else None with its faults."""
+    for form in slot.forms:
+        cell = _read(form.kind, value)
+        if cell is not None:
+            return cell
+    text = compact(value)
+    if type(value) is str:
+        for form in slot.forms:
+            cell = _coerce(form.kind, value.strip()) if form.field.coerce else None
+            if cell is not None:
+                found.coerced.append((form.order, form.field.column, _shorten(text)))
+                return cell
+    first: dict[str, Form] = {}
+    for form in slot.below():
+        first.setdefault(form.field.path, form)
+    for form in first.values():
+        wanted = _WANTED[form.kind] if form in slot.forms else "an object"
+        fault = (form.order, f"{form.field.column}.type", _shorten(text), _reason(value, wanted))
+        found.faults.append(fault)
+    return None
+
+
+def _read(kind: Kind, value: Any) -> Any:
+    """The value where it is of that kind, as strictly as the fast path takes it; else None."""
+    found = type(value)
+    match kind:
+        case "text":
+            return value if found is str and not _UNSTORABLE.search(value) else None
+        case "boolean":
+            return value if found is bool else None
+        case "integer":
+            return _whole(value) if found is _Integer else None
+        case "number":
+            return _float(value) if found in (_Integer, _Fraction) else None
+        case "epoch":
+            return _whole(value) if found is _Integer else float(value) if found is _Fraction else None
+
+
+def _coerce(kind: Kind, text: str) -> Any:
+    """The number or truth value that a text spells out; None where it does not."""
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text)
+    if kind in ("integer", "epoch") and _INTEGER.fullmatch(text):
+        return _whole(text)
+    if kind in ("number", "epoch") and _NUMBER.fullmatch(text):
+        return _float(text)
+    return None
+
+
+def _whole(text: str) -> int | None:
+    """An integer of 64 bits, else None. Python refuses to read thousands of digits, so the length is judged first."""
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > 19:
+        return None
+    number = int(text[0].replace("+", "") + text[1:])
+    return number if LEAST <= number <= MOST else None
+
+
+def _float(text: str) -> float:
+    """The nearest float64; infinite beyond its range. An integer has no negative zero."""
+    number = float(text)
+    return 0.0 if number == 0 and type(text) is _Integer else number
+
+
+def _reason(value: Any, wanted: str) -> str:
+    if type(value) is _Integer and wanted == "an integer":
+        return "beyond 64 bits"
+    if type(value) is str and wanted == "text":
+        return "U+0000 or half a surrogate pair in text"
+    return f"{_named(value)}, not {wanted}"
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, _Integer | _Fraction):
+        return "a number"
+    names = {str: "text", bool: "true or false", list: "an array", dict: "an object", type(None): "null"}
+    return names[type(value)]
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _excerpt(raw: bytes) -> str:
+    """The begin of a record for people, with what is no text escaped."""
+    return _shorten(raw[: 4 * _SHOWN].strip().decode(errors="backslashreplace").replace("\0", r"\x00"))
