@@ -71,8 +71,8 @@ class Source(Protocol):
 class Store(Protocol):
     """The operational store. Every method is one transaction or a read; a failure leaves the store as it was."""
 
-    def ensure(self, contract: Contract) -> None:
-        """Create or migrate the stream's tables, and keep the contract's text under its hash."""
+    def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
+        """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
         ...
 
     def open(self, stream: str, shard: str) -> Checkpoint:
@@ -99,11 +99,15 @@ class Store(Protocol):
         ...
 
     def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
-        """Identity columns of the rows not older than `window_ns` behind their asset's clock."""
+        """The stored rows that are not older than `window_ns` behind their asset's clock."""
         ...
 
     def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
         """(batch_seq, stored rows in arrival order) of each committed batch after `after`; bookkeeping included."""
+        ...
+
+    def counts(self, contract: Contract, shard: str) -> pl.DataFrame:
+        """The number of stored rows (history rows of entities) by batch, counted: `batch_seq`, `rows`."""
         ...
 
     def query(self, name: str, **parameters: Any) -> pl.DataFrame:
@@ -129,6 +133,14 @@ class Lake(Protocol):
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """As `Store.stored`, over the lake."""
+        ...
+
+    def rows(self, contract: Contract) -> Iterator[pl.DataFrame]:
+        """All rows in chunks of bounded size: storage columns and bookkeeping."""
+        ...
+
+    def counts(self, stream: str) -> pl.DataFrame:
+        """The number of rows by shard and batch, counted: `shard`, `batch_seq`, `rows`."""
         ...
 
     def files(self, stream: str) -> Sequence[str]:

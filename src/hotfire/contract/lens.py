@@ -1,0 +1,141 @@
+"""From wire fields to the contract's columns: instants parsed, older versions' rows converted, row by row.
+
+A row's version is found from the newest lens downwards: where `when` holds, the row is of the older version. Every
+step is elementwise, so a mixed stream gives the rows that each version alone would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from hotfire.contract.expression import compile_sql
+from hotfire.contract.times import to_date, to_ns
+from hotfire.rows import Fault
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Column, Contract, Type
+
+FRAME_TYPES: Mapping[Type, pl.DataType] = {
+    "string": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "timestamp": pl.Datetime("ns", "UTC"),
+    "date": pl.Date(),
+}
+"""What a column is while it is judged; instants become int64 nanoseconds only when they are stored."""
+
+
+def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
+    """Convert wire fields (by path) to the contract's columns (by name), `row_no` and `unknown_fields` kept.
+
+    Returns:
+        The frame, and the faults found on the way: instants and dates that cannot be read, and values in a form
+        that only another version of the contract allows.
+    """
+    faults: list[Fault] = []
+    is_of = _version_masks(contract, frame)
+    current: pl.DataFrame | None = None
+    for number, version in enumerate(contract.versions):
+        own, found = _typed(version, frame, is_of[number] if contract.older else None)
+        faults.extend(found)
+        if current is None:
+            current = own
+        else:
+            current = _through(version, current, own, pl.Series(_older(is_of, number)))
+    assert current is not None
+    kept = [name for name in ("row_no", "unknown_fields") if name in frame.columns]
+    return pl.concat([frame.select(kept), current], how="horizontal"), faults
+
+
+def _version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
+    """For each version, oldest first, which rows are of it. Exactly one mask is true for a row."""
+    rest = pl.repeat(value=True, n=frame.height, eager=True)
+    masks = []
+    for version in reversed(contract.versions):
+        if version.lens is None:
+            masks.append(rest)
+            continue
+        older = frame.select(compile_sql(version.lens.when).cast(pl.Boolean).fill_null(value=False)).to_series()
+        masks.append(rest & ~older)
+        rest = rest & older
+    return masks[::-1]
+
+
+def _older(masks: list[pl.Series], number: int) -> pl.Series:
+    older = masks[0]
+    for mask in masks[1:number]:
+        older = older | mask
+    return older
+
+
+def _through(version: Contract, previous: pl.DataFrame, own: pl.DataFrame, older: pl.Series) -> pl.DataFrame:
+    """The version's columns: from the previous version's by its lens where `older`, else its own."""
+    assert version.lens is not None
+    columns = []
+    for column in version.columns:
+        dtype = FRAME_TYPES[column.type]
+        if column.name in version.lens.set:
+            expression = compile_sql(version.lens.set[column.name])
+        elif column.name in previous.columns:
+            expression = pl.col(column.name)
+        else:
+            expression = pl.lit(None)
+        carried = previous.select(expression.cast(dtype, strict=False).alias(column.name)).to_series()
+        if carried.len() != previous.height:
+            carried = carried.new_from_index(0, previous.height)
+        columns.append(own[column.name].zip_with(~older, carried))
+    return pl.DataFrame(columns)
+
+
+def _typed(version: Contract, frame: pl.DataFrame, mask: pl.Series | None) -> tuple[pl.DataFrame, list[Fault]]:
+    """One version's columns from its wire fields; faults only for the rows in `mask` (None: all)."""
+    columns: list[pl.Series] = []
+    faults: list[Fault] = []
+    for column in version.columns:
+        raw = values = _form(column, frame)
+        broken = None
+        if column.type == "timestamp":
+            values, broken = to_ns(raw, column.format, column.zone)
+            values = values.cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
+        elif column.type == "date":
+            values, broken = to_date(raw)
+        if broken is not None and broken.null_count() < broken.len():
+            where = broken.is_not_null() if mask is None else broken.is_not_null() & mask
+            rows = zip(frame["row_no"].filter(where), raw.filter(where), broken.filter(where), strict=True)
+            faults.extend(Fault(no, f"{column.name}.time", str(value)[:200], why) for no, value, why in rows)
+        columns.append(values.cast(FRAME_TYPES[column.type]).alias(column.name))
+        if mask is not None:
+            faults.extend(_other_forms(column, frame, mask))
+    return pl.DataFrame(columns), faults
+
+
+def _form(column: Column, frame: pl.DataFrame) -> pl.Series:
+    """The wire column that holds this column's values: its path, or the form of its type where there are several."""
+    path = column.path or column.name
+    for name in _forms(path, frame):
+        dtype = frame.schema[name]
+        if dtype == FRAME_TYPES[column.type] or column.type in ("timestamp", "date"):
+            return frame[name]
+    return frame[path]
+
+
+def _other_forms(column: Column, frame: pl.DataFrame, mask: pl.Series) -> list[Fault]:
+    own = _form(column, frame).name
+    faults: list[Fault] = []
+    for name in _forms(column.path or column.name, frame):
+        if name != own:
+            where = mask & frame[name].is_not_null()
+            rows = zip(frame["row_no"].filter(where), frame[name].filter(where), strict=True)
+            faults.extend(Fault(no, f"{column.name}.type", str(value)[:200], "") for no, value in rows)
+    return faults
+
+
+def _forms(path: str, frame: pl.DataFrame) -> list[str]:
+    forms = [path]
+    while f"{path}#{len(forms) + 1}" in frame.columns:
+        forms.append(f"{path}#{len(forms) + 1}")
+    return forms

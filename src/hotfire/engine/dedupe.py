@@ -1,0 +1,171 @@
+"""Sort accepted telemetry rows into new, duplicate and conflicting, and move the assets' clocks.
+
+Order is arrival order against the asset's own clock: the maximum event time of its earlier rows. A row ahead of that
+clock cannot have been stored before, so only rows at or behind it are looked for; in-order data needs no look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from hotfire.engine.memory import Memory, contents, identities, sorted_run
+from hotfire.rows import Fault
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hotfire.contract.model import Contract
+
+Lookup = Callable[[pl.DataFrame], pl.DataFrame]
+"""From identities to the stored rows that have them."""
+_NEVER = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The fates of accepted rows.
+
+    Attributes:
+        stored: rows to store, with `late`.
+        duplicates: record numbers of rows that are stored already, content and all.
+        conflicts: a fault for each row whose identity is stored with other content.
+        assets: the assets of the stored rows as they stand after the batch.
+        memory: the memory after the batch.
+    """
+
+    stored: pl.DataFrame
+    duplicates: list[int]
+    conflicts: list[Fault]
+    assets: pl.DataFrame
+    memory: Memory
+
+
+def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, lookup: Lookup, *, repair: bool = False) -> Sorted:
+    """Decide what becomes of each accepted row, in arrival order.
+
+    Args:
+        rows: canonical rows in arrival order (`Verdict.rows`).
+        repair: the rows come out of quarantine: all of them are marked late.
+    """
+    rows, known = _with_clocks(contract, rows, memory)
+    ids, held = identities(contract, rows), contents(contract, rows)
+    time, clock = rows[contract.identity[1]], rows["clock_ns"]
+    behind = (time <= clock).fill_null(value=False).to_numpy()
+    duplicate = np.zeros(rows.height, dtype=bool)
+    conflict: dict[int, str] = {}
+    if behind.any():
+        remembered, content = memory.find(ids)
+        duplicate = behind & remembered & (content == held)
+        deep = behind & (time < rows["floor_ns"]).fill_null(value=False).to_numpy()
+        again = behind & pl.Series(ids).is_duplicated().to_numpy()
+        ask = (deep | (behind & remembered)) & ~duplicate
+        if (ask | again).any():
+            found, conflict = _compare(contract, rows, ids, ask, again & ~duplicate, lookup)
+            duplicate |= found
+    conflicting = np.zeros(rows.height, dtype=bool)
+    conflicting[list(conflict)] = True
+    keep = ~(duplicate | conflicting)
+    late = pl.lit(value=True) if repair else (pl.col(contract.identity[1]) < pl.col("clock_ns")).fill_null(value=False)
+    stored = rows.with_columns(late=late).filter(keep)
+    numbers = rows["row_no"]
+    assets = _advance(contract, stored, known)
+    run = sorted_run(ids[keep], held[keep], stored["code"], stored[contract.identity[1]])
+    touched = assets[stored["code"].unique()] if stored.height else assets.clear()
+    return Sorted(
+        stored.drop("code", "clock_ns", "floor_ns"),
+        numbers.filter(duplicate).to_list(),
+        [Fault(numbers[at], "key.conflict", _named(contract, rows, at), why) for at, why in conflict.items()],
+        touched.drop("floor_ns"),
+        memory.advance(assets, run),
+    )
+
+
+def _with_clocks(contract: Contract, rows: pl.DataFrame, memory: Memory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Add `code`, `clock_ns` (of the asset just before each row) and `floor_ns`; new assets join the table."""
+    asset, time = contract.identity[:2]
+    fresh = rows.select(pl.col(asset).alias("asset")).unique(maintain_order=True)
+    fresh = fresh.join(memory.assets, on="asset", how="anti", maintain_order="left")
+    fresh = fresh.with_columns(clock_ns=None, floor_ns=_NEVER, counter=None, gaps=0, stored=0)
+    known = pl.concat([memory.assets, fresh.cast(memory.assets.schema)])
+    table = known.select("asset", "clock_ns", "floor_ns").with_row_index("code")
+    rows = rows.join(table, left_on=asset, right_on="asset", how="left", maintain_order="left")
+    before = pl.col(time).cum_max().shift(1).over("code")
+    return rows.with_columns(clock_ns=pl.max_horizontal("clock_ns", before)), known
+
+
+def _compare(
+    contract: Contract,
+    rows: pl.DataFrame,
+    ids: NDArray[np.uint64],
+    ask: NDArray[np.bool_],
+    again: NDArray[np.bool_],
+    lookup: Lookup,
+) -> tuple[NDArray[np.bool_], dict[int, str]]:
+    """Compare rows that may share an identity with stored rows (`ask`) or with earlier ones here (`again`), exactly.
+
+    Returns:
+        Which rows are duplicates, and for conflicting rows (by index) which columns differ.
+    """
+    names = list(contract.identity)
+    columns = [column.storage for column in contract.columns]
+    group = np.isin(ids, ids[ask | again])
+    here = rows.with_row_index("at").filter(group).select("at", *columns)
+    first = lookup(rows.filter(ask).select(names).unique()).select(columns) if ask.any() else here.clear().select(columns)
+    known = first.with_columns(at=pl.lit(None, dtype=here.schema["at"])).select("at", *columns)
+    reference = pl.concat([known.cast(here.schema), here]).unique(names, keep="first", maintain_order=True)
+    pairs = here.join(reference, on=names, how="left", nulls_equal=True, suffix="__first", maintain_order="left")
+    others = [name for name in columns if name not in names]
+    differing = [pl.when(~pl.col(name).eq_missing(pl.col(f"{name}__first"))).then(pl.lit(name)) for name in others]
+    verdicts = pairs.select(
+        "at",
+        is_first=(pl.col("at") == pl.col("at__first")).fill_null(value=False),
+        why=pl.concat_str(differing, separator=", ", ignore_nulls=True) if differing else pl.lit(""),
+    ).filter(~pl.col("is_first"))
+    duplicate = np.zeros(rows.height, dtype=bool)
+    duplicate[verdicts.filter(pl.col("why") == "")["at"].to_numpy()] = True
+    conflicts = verdicts.filter(pl.col("why") != "").select("at", "why").rows()
+    return duplicate, {at: f"stored before with another {why}" for at, why in conflicts}
+
+
+def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The asset table after the batch: clocks, counters with their gaps, numbers of rows."""
+    if stored.is_empty():
+        return known
+    time = contract.identity[1]
+    gained = stored.group_by("code").agg(top=pl.col(time).max(), rows=pl.len())
+    if contract.counter is not None:
+        gained = gained.join(_gaps(contract.counter, stored, known), on="code", how="left")
+    else:
+        gained = gained.with_columns(last=pl.lit(None, dtype=pl.Int64), missed=pl.lit(0, dtype=pl.Int64))
+    joined = known.with_row_index("code").join(gained, on="code", how="left", maintain_order="left")
+    return joined.select(
+        "asset",
+        pl.max_horizontal("clock_ns", "top").alias("clock_ns"),
+        "floor_ns",
+        pl.coalesce("last", "counter").alias("counter"),
+        pl.col("gaps") + pl.col("missed").fill_null(0),
+        pl.col("stored") + pl.col("rows").fill_null(0).cast(pl.Int64),
+    )
+
+
+def _gaps(counter: str, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """By asset: the last count, and how many counts were skipped. Late rows and restarts of a counter skip none."""
+    before = known.select(pl.col("counter").alias("seen")).with_row_index("code")
+    counted = stored.filter(~pl.col("late") & pl.col(counter).is_not_null()).select("code", pl.col(counter).alias("n"))
+    counted = counted.join(before, on="code", how="left", maintain_order="left")
+    previous = pl.coalesce(pl.col("n").shift(1).over("code"), "seen")
+    step = (pl.col("n") - previous - 1).clip(0)
+    return (
+        counted.with_columns(step=step.fill_null(0))
+        .group_by("code")
+        .agg(last=pl.col("n").last(), missed=pl.col("step").sum())
+    )
+
+
+def _named(contract: Contract, rows: pl.DataFrame, at: int) -> str:
+    return ", ".join(str(rows[name][at]) for name in contract.identity)[:200]

@@ -1,0 +1,139 @@
+"""What one run of the engine works with, and the steps that make an outcome of a batch. No step has an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from hotfire.contract.check import judge
+from hotfire.contract.model import Contract, wire
+from hotfire.engine.dedupe import sort_out
+from hotfire.engine.entities import sort_versions
+from hotfire.engine.memory import Memory
+from hotfire.rows import LIVE, Counts, Fault, Outcome, Plan, Rejected, Verdict
+
+if TYPE_CHECKING:
+    from hotfire.clock import Clock
+    from hotfire.protocols import Lake, Read, Source, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One stream's way through the engine: where its rows come from, what they promise, where they go.
+
+    Attributes:
+        reread: reads a planned span again, whichever source it came from.
+        contract_of: from the hash in a plan to the contract it was made under.
+        lake: None where nothing follows (a dry run).
+        lake_only: rows are kept in the lake and not in the store; they are written there before the commit.
+    """
+
+    contract: Contract
+    source: Source
+    store: Store
+    lake: Lake | None
+    clock: Clock
+    job_id: str
+    reread: Callable[[Plan], Read]
+    contract_of: Callable[[str], Contract]
+    shard: str = LIVE
+    lake_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A batch on its way: what was read, and what its contract says of it."""
+
+    read: Read
+    received_at_ns: int
+    verdict: Verdict
+
+
+def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
+    """Decode a batch and judge it by its contract."""
+    return Judged(read, received_at_ns, judge(contract, read.records.decode(wire(contract)), received_at_ns))
+
+
+def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) -> Plan:
+    """What is written down of a batch before it has any effect."""
+    read = batch.read
+    stream, contract = flow.contract.stream, flow.contract.hash
+    return Plan(stream, flow.shard, batch_seq, read.span, read.sha256, batch.received_at_ns, contract, repair)
+
+
+def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory: Memory) -> tuple[Outcome, Memory]:
+    """Everything the batch changes: fates, clocks, quarantine, ledger. Nothing is changed yet."""
+    if contract.kind == "telemetry":
+        look_in = flow.lake if flow.lake_only and flow.lake else flow.store
+        fates = sort_out(contract, batch.verdict.rows, memory, partial(look_in.stored, contract), repair=plan.repair)
+        kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
+        kept = kept.sort(contract.identity[:2], maintain_order=True)
+        assets, after = fates.assets, fates.memory
+    else:
+        versions = sort_versions(contract, batch.verdict.rows, partial(flow.store.stored, contract))
+        kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
+        assets, after = None, memory
+    rejected = {**batch.verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}
+    table = _table(contract, kept, plan)
+    superseded = int(table["superseded"].sum()) if "superseded" in table.columns else 0
+    counts = Counts(
+        received=0 if plan.repair else plan.span.rows,
+        stored=table.height - superseded,
+        duplicate=duplicates,
+        superseded=superseded,
+        quarantined=0 if plan.repair else len(rejected),
+        moved=plan.span.rows - len(rejected) if plan.repair else 0,
+        corrected=int(table["corrected"].sum()),
+        late=int(table["late"].sum()),
+    )
+    numbers = set(table["row_no"].to_list()) if batch.verdict.corrections else set()
+    corrections = [one for one in batch.verdict.corrections if one.row_no in numbers]
+    if plan.repair:
+        repaired, retried = _moved(plan, table, rejected)
+        return Outcome(plan, flow.job_id, counts, table, [], corrections, assets, repaired, retried), after
+    return Outcome(plan, flow.job_id, counts, table, _rejected(batch, rejected), corrections, assets), after
+
+
+def _moved(
+    plan: Plan, table: pl.DataFrame, rejected: dict[int, tuple[Fault, ...]]
+) -> tuple[dict[int, str], dict[int, tuple[Fault, ...]]]:
+    """What becomes of a repair's quarantine rows, by their id: the new fate, or the faults they still have."""
+    stored = set(table["row_no"].to_list())
+    beaten = set(table.filter("superseded")["row_no"].to_list()) if "superseded" in table.columns else set()
+    repaired, retried = {}, {}
+    for row_no, quarantine_id in enumerate(plan.span.parts[0].place.facts["ids"]):
+        if row_no in rejected:
+            retried[quarantine_id] = rejected[row_no]
+        else:
+            fate = "superseded" if row_no in beaten else "stored" if row_no in stored else "duplicate"
+            repaired[quarantine_id] = fate
+    return repaired, retried
+
+
+def _table(contract: Contract, kept: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Rows as the store takes them: contract columns, then the bookkeeping."""
+    received = pl.lit(plan.received_at_ns, dtype=pl.Int64).alias("received_at_ns")
+    marks = ["superseded", received] if contract.kind == "entity" else []
+    return kept.select(
+        *(column.storage for column in contract.columns),
+        pl.lit(plan.shard).alias("shard"),
+        pl.lit(plan.batch_seq, dtype=pl.Int64).alias("batch_seq"),
+        pl.col("row_no").cast(pl.Int64),
+        "late",
+        "corrected",
+        "unknown_fields",
+        *marks,
+    )
+
+
+def _rejected(batch: Judged, rejected: dict[int, tuple[Fault, ...]]) -> list[Rejected]:
+    records = batch.read.records
+    rows = []
+    for row_no in sorted(rejected):
+        at = records.where(row_no)
+        rows.append(Rejected(row_no, records.raw(row_no), rejected[row_no], at.label, at.offset, at.line, at.facts))
+    return rows

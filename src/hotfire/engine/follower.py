@@ -1,0 +1,77 @@
+"""The lake follows the store: committed rows, in arrival order, in appends large enough for a columnar table."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from hotfire.errors import LakeUnusable
+
+if TYPE_CHECKING:
+    from hotfire.engine.flow import Flow
+    from hotfire.rows import Checkpoint
+
+ROWS = 100_000
+"""Committed rows are appended once there are this many, or at the end."""
+
+
+class Follower:
+    """Takes committed batches and appends them to the lake, on a thread of its own, one append at a time.
+
+    Raises LakeUnusable at the start where the lake is ahead of the store, which was then restored from an older backup.
+    """
+
+    def __init__(self, flow: Flow, checkpoint: Checkpoint) -> None:
+        self._flow = flow
+        self._waiting: list[pl.DataFrame] = []
+        self._upto = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
+        self._appending: Future[None] | None = None
+        if flow.lake is not None:
+            self._catch_up(flow.lake.marker(flow.contract.stream, flow.shard), checkpoint)
+
+    def follow(self, batch_seq: int, rows: pl.DataFrame) -> None:
+        """A batch was committed. May wait for the append before the last one."""
+        if self._flow.lake is None:
+            return
+        self._waiting.append(rows)
+        self._upto = batch_seq
+        if sum(frame.height for frame in self._waiting) >= ROWS:
+            self._append()
+
+    def flush(self) -> None:
+        """Return once the lake holds everything that was committed."""
+        if self._waiting:
+            self._append()
+        self._wait()
+
+    def close(self) -> None:
+        """Stop without appending what waits; the next start catches up."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _catch_up(self, marker: int, checkpoint: Checkpoint) -> None:
+        contract, committed = self._flow.contract, checkpoint.committed_seq
+        planned = committed + 1 if self._flow.lake_only and checkpoint.unfinished else committed
+        if marker > planned:
+            raise LakeUnusable(
+                f"The lake of {contract.stream} holds batch {marker}, the store only {committed}: "
+                "the store is older than the lake.",
+                "Was the store restored from a backup? `hotfire doctor --repair` takes the lake back to the store.",
+            )
+        if not self._flow.lake_only and marker < committed:
+            for batch_seq, rows in self._flow.store.batches(contract, self._flow.shard, marker):
+                self.follow(batch_seq, rows)
+
+    def _append(self) -> None:
+        self._wait()
+        rows, self._waiting = pl.concat(self._waiting), []
+        assert self._flow.lake is not None
+        append, contract = self._flow.lake.append, self._flow.contract
+        self._appending = self._thread.submit(append, contract, self._flow.shard, self._upto, rows)
+
+    def _wait(self) -> None:
+        if self._appending is not None:
+            self._appending.result()
+            self._appending = None

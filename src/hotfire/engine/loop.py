@@ -1,0 +1,111 @@
+"""The engine's loop. What it may rely on is in `protocols.py`; what a batch changes is worked out in `flow.py`.
+
+    1 poll -> 2 judge -> 3 plan -> 4 sort out -> 5 commit -> 6 the lake follows -> 7 acknowledge
+
+Reading and judging the next batch goes on while the last one is planned, sorted out and committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hotfire.engine.flow import Flow, Judged, judged, outcome_of, plan_of
+from hotfire.engine.follower import Follower
+from hotfire.engine.memory import WINDOW_NS, Memory, remember
+from hotfire.errors import SourceChanged
+from hotfire.rows import Checkpoint, Counts, Outcome, Place, Plan, Position
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+
+Watcher = Callable[[Outcome], None]
+"""Told of every batch, after its commit."""
+
+
+def run(flow: Flow, watch: Watcher = lambda outcome: None, *, repair: bool = False) -> Counts:
+    """Take everything the source has at present through the engine, once, finishing first what a crash left.
+
+    Args:
+        watch: told of every batch, after its commit.
+        repair: the source reads quarantined rows: they move and are not received anew.
+
+    Raises:
+        Refused: another owner, an unusable store or lake, a source that changed under its plan. What was committed
+            before stays; running again goes on from there.
+    """
+    checkpoint = flow.store.open(flow.contract.stream, flow.shard)
+    with closing(Follower(flow, checkpoint)) as follower:
+        memory = _memory(flow)
+        position, batch_seq, total = checkpoint.position, checkpoint.committed_seq, Counts()
+        if checkpoint.unfinished:
+            outcome, memory = _finish(flow, checkpoint.unfinished, checkpoint.epoch, follower, memory)
+            position, batch_seq = _past(position, outcome.plan), outcome.plan.batch_seq
+            total += outcome.counts
+            watch(outcome)
+        for batch in _ahead(flow, position):
+            batch_seq += 1
+            plan = plan_of(flow, batch, batch_seq, repair=repair)
+            flow.store.plan(plan, checkpoint.epoch)
+            outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory)
+            _commit(flow, outcome, flow.contract, checkpoint.epoch, follower)
+            flow.source.acknowledge(_past({}, plan))
+            total += outcome.counts
+            watch(outcome)
+        follower.flush()
+    return total
+
+
+def _finish(flow: Flow, plan: Plan, epoch: int, follower: Follower, memory: Memory) -> tuple[Outcome, Memory]:
+    """Commit a batch that was planned and not committed: the same rows, judged by the same contract."""
+    read = flow.reread(plan)
+    if read.sha256 != plan.sha256:
+        labels = ", ".join(part.place.label for part in plan.span.parts)
+        raise SourceChanged(
+            f"{labels} no longer holds the bytes that batch {plan.batch_seq} was planned with.",
+            "Bring the file back as it was, or run `hotfire doctor --repair` to drop the plan, which had no effects.",
+        )
+    contract = flow.contract_of(plan.contract)
+    batch = judged(contract, read, plan.received_at_ns)
+    outcome, memory = outcome_of(flow, contract, plan, batch, memory)
+    _commit(flow, outcome, contract, epoch, follower)
+    return outcome, memory
+
+
+def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int, follower: Follower) -> None:
+    """The commit point. Rows that are kept only in the lake are there before it, fenced by the batch number."""
+    if flow.lake_only and flow.lake:
+        flow.lake.append(contract, flow.shard, outcome.plan.batch_seq, outcome.rows)
+        flow.store.commit(replace(outcome, rows=outcome.rows.clear()), contract, epoch)
+    else:
+        flow.store.commit(outcome, contract, epoch)
+        follower.follow(outcome.plan.batch_seq, outcome.rows)
+
+
+def _ahead(flow: Flow, position: Position) -> Iterator[Judged]:
+    """Batches from the position on, each read and judged while the one before it is being committed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="judge") as thread:
+        upcoming = thread.submit(_next, flow, position)
+        while (batch := upcoming.result()) is not None:
+            position = {**position, **{part.place.key: part.after() for part in batch.read.span.parts}}
+            upcoming = thread.submit(_next, flow, position)
+            yield batch
+
+
+def _next(flow: Flow, position: Position) -> Judged | None:
+    read = flow.source.poll(position)
+    return judged(flow.contract, read, flow.clock.now_ns()) if read is not None else None
+
+
+def _past(position: Position, plan: Plan) -> Mapping[str, Place]:
+    return position if plan.repair else {**position, **{part.place.key: part.after() for part in plan.span.parts}}
+
+
+def _memory(flow: Flow) -> Memory:
+    if flow.contract.kind == "entity":
+        return remember(flow.contract, flow.store.assets(flow.contract), None)
+    recent = None if flow.lake_only else flow.store.recent(flow.contract, WINDOW_NS)
+    return remember(flow.contract, flow.store.assets(flow.contract), recent)

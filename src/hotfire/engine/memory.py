@@ -1,0 +1,137 @@
+"""What the engine remembers of rows already stored: each asset's own clock, and hashes of recent identities.
+
+The memory only saves look-ups. It is complete for every row whose event time is at or above its asset's floor: what is
+not in it was never stored. Below the floor, and wherever two rows share an identity but not their content, the store is
+asked. So deduplication is exact over all history while the memory stays bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hotfire.contract.model import Contract
+
+WINDOW_NS = 900_000_000_000
+"""How far behind its asset's clock a row is remembered: 15 minutes."""
+CAPACITY = 4_000_000
+"""At most this many identities are held; past it the memory starts anew and the store is asked instead."""
+_RUNS = 8
+_NEVER = -(2**63)
+
+ASSETS = {
+    "asset": pl.String,
+    "clock_ns": pl.Int64,
+    "floor_ns": pl.Int64,
+    "counter": pl.Int64,
+    "gaps": pl.Int64,
+    "stored": pl.Int64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Identities sorted by hash: `ids` and `contents` are 64-bit hashes, `codes` rows of the asset table."""
+
+    ids: NDArray[np.uint64]
+    contents: NDArray[np.uint64]
+    codes: NDArray[np.uint32]
+    times: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Frozen: a batch makes a new one, which counts only once the batch is committed.
+
+    Attributes:
+        assets: one row an asset, only ever appended to; a row's index is the asset's code.
+        forgets: False where nothing is forgotten by age (streams whose rows are only in the lake).
+    """
+
+    assets: pl.DataFrame
+    runs: tuple[Run, ...] = ()
+    forgets: bool = True
+
+    def find(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+        """Which hashes are remembered, and the hash of the content each was remembered with."""
+        known = np.zeros(len(ids), dtype=bool)
+        contents = np.zeros(len(ids), dtype=np.uint64)
+        for run in self.runs:
+            at = np.minimum(np.searchsorted(run.ids, ids), max(len(run.ids) - 1, 0))
+            hit = run.ids[at] == ids if len(run.ids) else np.zeros(len(ids), dtype=bool)
+            contents[hit] = run.contents[at[hit]]
+            known |= hit
+        return known, contents
+
+    def advance(self, assets: pl.DataFrame, run: Run) -> Memory:
+        """The memory after a batch: the new asset table and the batch's identities."""
+        runs = (*self.runs, run)
+        if len(runs) <= _RUNS:
+            return replace(self, assets=assets, runs=runs)
+        merged = _merge(runs)
+        if self.forgets:
+            clocks = assets["clock_ns"].to_numpy()
+            merged = _select(merged, merged.times >= clocks[merged.codes] - WINDOW_NS)
+            floor = pl.max_horizontal("floor_ns", pl.col("clock_ns") - WINDOW_NS)
+            assets = assets.with_columns(floor_ns=floor)
+        if len(merged.ids) > CAPACITY:
+            assets = assets.with_columns(floor_ns=pl.col("clock_ns") + 1)
+            merged = _select(merged, np.zeros(len(merged.ids), dtype=bool))
+        return replace(self, assets=assets, runs=(merged,))
+
+
+def identities(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row's identity, stable within one process."""
+    return rows.select(contract.identity).hash_rows().to_numpy()
+
+
+def contents(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row's contract columns, independent of the identity's hash."""
+    return rows.select(column.storage for column in contract.columns).hash_rows(seed=7).to_numpy()
+
+
+def sorted_run(ids: NDArray[np.uint64], held: NDArray[np.uint64], codes: pl.Series, times: pl.Series) -> Run:
+    """A run of one batch's identities."""
+    order = np.argsort(ids)
+    return Run(ids[order], held[order], codes.to_numpy()[order].astype(np.uint32), times.to_numpy()[order])
+
+
+def remember(contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame | None) -> Memory:
+    """The memory at the start of a process.
+
+    Args:
+        assets: as `Store.assets` gives them.
+        recent: whole rows of the last 15 minutes of each asset; None: nothing, every older row is looked up.
+    """
+    floor = pl.col("clock_ns") - WINDOW_NS if recent is not None else pl.col("clock_ns") + 1
+    table = assets.with_columns(floor_ns=floor).select(list(ASSETS))
+    memory = Memory(table, forgets=recent is not None)
+    if recent is None or recent.is_empty():
+        return memory
+    asset, time = contract.identity[:2]
+    codes = recent.select(asset).join(
+        table.select("asset").with_row_index("code"), left_on=asset, right_on="asset", how="left", maintain_order="left"
+    )["code"]
+    run = sorted_run(identities(contract, recent), contents(contract, recent), codes, recent[time])
+    return replace(memory, runs=(run,))
+
+
+def empty_assets() -> pl.DataFrame:
+    """No asset was ever seen."""
+    return pl.DataFrame(schema=ASSETS)
+
+
+def _merge(runs: tuple[Run, ...]) -> Run:
+    parts = [np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__]
+    order = np.argsort(parts[0], kind="stable")
+    return Run(*(part[order] for part in parts))
+
+
+def _select(run: Run, mask: NDArray[np.bool_]) -> Run:
+    return Run(run.ids[mask], run.contents[mask], run.codes[mask], run.times[mask])

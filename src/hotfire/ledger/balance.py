@@ -1,0 +1,163 @@
+"""Does every received record have exactly one fate? Counted again in the tables, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
+
+from hotfire.errors import SourceChanged, UserError
+from hotfire.rows import Plan, Span
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+    from hotfire.protocols import Lake, Source, Store
+
+_PAGE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One stream's equation, and every place where a recount differs from the ledger.
+
+    Attributes:
+        totals: received, stored, duplicate, superseded, quarantined, corrected, late, batches.
+        pending: records that are planned and have no commit yet.
+        differences: one sentence each; empty where everything holds.
+        unread: places that can no longer be read again, where that was asked for.
+    """
+
+    stream: str
+    totals: Mapping[str, int]
+    pending: int
+    differences: list[str]
+    unread: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every recount gives what the ledger says."""
+        return not self.differences
+
+
+def balance(
+    contract: Contract, store: Store, lake: Lake | None, *, lake_only: bool = False, source: Source | None = None
+) -> Balance:
+    """Recount one stream.
+
+    Args:
+        lake_only: the stream's rows are kept in the lake and not in the store.
+        source: reads every span again, where it still can, and compares bytes and number of records.
+    """
+    stream = contract.stream
+    totals = store.query("ledger_totals", stream=stream).row(0, named=True)
+    differences: list[str] = []
+    if totals["received"] != sum(totals[fate] for fate in ("stored", "duplicate", "superseded", "quarantined")):
+        differences.append(f"{stream}: the totals do not add up: {totals}")
+    unread: list[str] = []
+    for shard in store.query("shards", stream=stream)["shard"]:
+        recount = _Recount(contract, store, lake, shard, lake_only=lake_only)
+        for row in _ledger(store, stream, shard):
+            differences.extend(recount.batch(row))
+            if source is not None and not row["repair"]:
+                differences.extend(_reread(source, row, unread))
+        differences.extend(recount.end())
+    plans = store.query("unfinished_plans", stream=stream)["plan"]
+    pending = sum(_planned(text) for text in plans)
+    return Balance(stream, totals, pending, differences, sorted(set(unread)))
+
+
+def _ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:
+    after = 0
+    while True:
+        page = store.query("ledger", stream=stream, shard=shard, after=after, page=_PAGE)
+        yield from page.iter_rows(named=True)
+        if page.height < _PAGE:
+            return
+        after = page["batch_seq"][-1]
+
+
+class _Recount:
+    """Counts one shard's batches in the tables, and follows its spans."""
+
+    def __init__(self, contract: Contract, store: Store, lake: Lake | None, shard: str, *, lake_only: bool) -> None:
+        self._name = f"{contract.stream}/{shard}"
+        self._lake_only = lake_only
+        self._next_seq = 1
+        self._ends: dict[str, int] = {}
+        self._store_rows = _by_batch(store.counts(contract, shard))
+        self._quarantined = _by_batch(store.query("quarantined_by_batch", stream=contract.stream, shard=shard))
+        moved = store.query("moved_by_batch", stream=contract.stream, shard=shard)
+        self._moved = {(seq, fate): rows for seq, fate, rows in moved.rows()}
+        self._marker = lake.marker(contract.stream, shard) if lake else 0
+        self._lake_rows = _by_batch(lake.counts(contract.stream).filter(shard=shard)) if lake else {}
+        self._seen: set[int] = set()
+
+    def batch(self, row: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong with one batch."""
+        seq = row["batch_seq"]
+        at = f"{self._name} batch {seq}"
+        if seq != self._next_seq:
+            yield f"{at}: batch {self._next_seq} is missing from the ledger"
+        self._next_seq = seq + 1
+        self._seen.add(seq)
+        kept = row["stored"] + row["superseded"]
+        if not self._lake_only:
+            yield from _differs(f"{at}: rows in the store", kept, self._store_rows.get(seq, 0))
+        if seq <= self._marker or self._lake_only:
+            yield from _differs(f"{at}: rows in the lake", kept, self._lake_rows.get(seq, 0))
+        if row["repair"]:
+            moved = sum(self._moved.get((seq, fate), 0) for fate in ("stored", "duplicate", "superseded"))
+            yield from _differs(f"{at}: rows moved out of quarantine", row["moved"], moved)
+        else:
+            yield from _differs(f"{at}: rows in quarantine", row["quarantined"], self._quarantined.get(seq, 0))
+            yield from self._spans(at, row)
+
+    def end(self) -> Iterator[str]:
+        """What is in the tables and in no batch of the ledger."""
+        for place, counts in (("store", self._store_rows), ("lake", self._lake_rows)):
+            for seq in sorted(set(counts) - self._seen):
+                if counts[seq]:
+                    yield f"{self._name}: {counts[seq]} rows of batch {seq} in the {place}, and no such batch"
+        for seq in sorted(set(self._quarantined) - self._seen):
+            yield f"{self._name}: {self._quarantined[seq]} rows of batch {seq} in quarantine, and no such batch"
+
+    def _spans(self, at: str, row: Mapping[str, Any]) -> Iterator[str]:
+        span = msgspec.json.decode(row["span"], type=Span)
+        yield from _differs(f"{at}: records in its span", row["received"], span.rows)
+        for part in span.parts:
+            key = part.place.key
+            expected = self._ends.get(key, part.place.offset)
+            if part.place.offset != expected:
+                yield f"{at}: {part.place.label} goes on at {part.place.offset}, the last batch ended at {expected}"
+            self._ends[key] = part.end
+
+
+def _reread(source: Source, row: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
+    span = msgspec.json.decode(row["span"], type=Span)
+    labels = ", ".join(part.place.label for part in span.parts)
+    try:
+        read = source.reread(span)
+    except (SourceChanged, UserError) as error:
+        unread.append(f"{labels}: {error.what}")
+        return
+    if read.sha256 != row["sha256"]:
+        unread.append(f"{labels}: changed since batch {row['batch_seq']} was read")
+    else:
+        yield from _differs(f"batch {row['batch_seq']}: records read again", row["received"], len(read.records))
+
+
+def _by_batch(counts: pl.DataFrame) -> dict[int, int]:
+    return dict(counts.select("batch_seq", "rows").rows())
+
+
+def _differs(what: str, ledger: int, counted: int) -> Iterator[str]:
+    if ledger != counted:
+        yield f"{what}: {counted:,}, the ledger says {ledger:,}"
+
+
+def _planned(text: str) -> int:
+    plan = msgspec.json.decode(text, type=Plan)
+    return 0 if plan.repair else plan.span.rows

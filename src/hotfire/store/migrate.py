@@ -1,0 +1,38 @@
+"""Numbered migrations of hotfire's own tables. A file `NNNN_name.sql` in `migrations/` is applied once, in order."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from hotfire.errors import StoreUnusable
+
+if TYPE_CHECKING:
+    from hotfire.store.connection import Connection
+
+
+@cache
+def migrations() -> tuple[tuple[int, str], ...]:
+    """(number, SQL) of every migration, ascending."""
+    folder = files("hotfire.store").joinpath("migrations")
+    found = sorted((file.name, file.read_text()) for file in folder.iterdir() if file.name.endswith(".sql"))
+    return tuple((int(name.split("_")[0]), text) for name, text in found)
+
+
+def migrate(connection: Connection, upto: int | None = None) -> None:
+    """Bring the store to the newest schema, or to number `upto`; refuses a store of a newer program."""
+    present = int(connection.query("pragma user_version").item())
+    newest = migrations()[-1][0]
+    if present > newest:
+        raise StoreUnusable(
+            f"The store {connection.path} has schema {present}; this hotfire knows {newest}.",
+            "It was written by a newer hotfire: upgrade this one.",
+        )
+    for number, text in migrations():
+        if present < number <= (upto or newest):
+            for statement in text.split(";\n"):
+                if statement.strip():
+                    connection.query(statement)
+            connection.query(f"pragma user_version = {number}")
+            connection.commit()

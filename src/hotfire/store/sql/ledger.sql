@@ -1,0 +1,57 @@
+-- name: streams
+-- Every stream that ever committed a batch.
+SELECT DISTINCT stream FROM hf_checkpoint ORDER BY stream;
+
+-- name: shards
+-- The shards of one stream, with owner's epoch and last batch.
+SELECT shard, epoch, committed_seq FROM hf_checkpoint WHERE stream = :stream ORDER BY shard;
+
+-- name: ledger_totals
+-- The conservation equation of one stream, summed; a moved row counts once, by its new fate.
+SELECT coalesce(sum(received), 0) AS received, coalesce(sum(stored), 0) AS stored,
+       coalesce(sum(duplicate), 0) AS duplicate, coalesce(sum(superseded), 0) AS superseded,
+       coalesce(sum(quarantined), 0) - coalesce(sum(moved), 0) AS quarantined,
+       coalesce(sum(corrected), 0) AS corrected, coalesce(sum(late), 0) AS late,
+       count(*) AS batches
+FROM hf_ledger WHERE stream = :stream;
+
+-- name: ledger
+-- A page of a shard's ledger, in order.
+SELECT * FROM hf_ledger
+WHERE stream = :stream AND shard = :shard AND batch_seq > :after ORDER BY batch_seq LIMIT :page;
+
+-- name: ledger_batch
+-- One batch.
+SELECT * FROM hf_ledger WHERE stream = :stream AND shard = :shard AND batch_seq = :batch_seq;
+
+-- name: quarantined_by_batch
+-- Rejected rows by the batch that received them, whatever became of them later.
+SELECT batch_seq, count(*) AS rows FROM hf_quarantine
+WHERE stream = :stream AND shard = :shard GROUP BY batch_seq;
+
+-- name: moved_by_batch
+-- Rows that repairs moved out of quarantine, by the repairing batch and new fate.
+SELECT repaired_seq AS batch_seq, repaired_fate AS fate, count(*) AS rows FROM hf_quarantine
+WHERE stream = :stream AND repaired_shard = :shard
+GROUP BY repaired_seq, repaired_fate;
+
+-- name: unfinished_plans
+-- Plans without a commit: what `pending` means.
+SELECT stream, shard, batch_seq, plan FROM hf_plan
+WHERE stream = :stream ORDER BY shard;
+
+-- name: places
+-- Where reading goes on, by place.
+SELECT place, label, at_offset, line, facts FROM hf_source WHERE stream = :stream AND shard = :shard;
+
+-- name: version
+-- A contract or rules text, by hash.
+SELECT stream, kind, version, texts FROM hf_version WHERE hash = :hash;
+
+-- name: jobs
+-- The latest jobs.
+SELECT * FROM hf_job ORDER BY started_at_ns DESC LIMIT :page;
+
+-- name: incarnation
+-- The name this store was born with; a copy restored elsewhere keeps it.
+SELECT incarnation FROM hf_store;

@@ -1,0 +1,131 @@
+"""Where settings become parts: the only module that names concrete sources, stores and lakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hotfire.clock import SystemClock
+from hotfire.contract.odcs import compile_contract
+from hotfire.engine.flow import Flow
+from hotfire.errors import UserError
+from hotfire.lake.delta import DeltaLake
+from hotfire.quarantine.replay import QuarantineSource
+from hotfire.source.files import FileSource
+from hotfire.store.sqlite import SqliteStore
+from hotfire.workspace.contracts import contract_texts, load_contract
+
+if TYPE_CHECKING:
+    from hotfire.clock import Clock
+    from hotfire.contract.model import Contract
+    from hotfire.protocols import Lake, Read, Source, Store
+    from hotfire.rows import Plan
+    from hotfire.workspace.model import Settings
+
+
+class Workspace(AbstractContextManager["Workspace"]):
+    """The parts of one workspace, opened when they are first asked for. A context manager: closes what it opened.
+
+    Args:
+        dry_run: the store commits nothing, and no lake follows.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, dry_run: bool = False) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.dry_run = dry_run
+        self._opened: list[Store | Source] = []
+
+    @cached_property
+    def store(self) -> SqliteStore:
+        """The operational store."""
+        return self._open_store(dry_run=self.dry_run)
+
+    @cached_property
+    def lake(self) -> DeltaLake:
+        """The lake that follows the store."""
+        return DeltaLake(self.settings.lake_url, self.store.incarnation)
+
+    def contract(self, stream: str) -> Contract:
+        """The stream's contract as it stands in the workspace."""
+        self.settings.stream(stream)
+        return load_contract(self.settings.folder, stream)
+
+    def contract_of(self, digest: str) -> Contract:
+        """The contract that a batch was planned with, as the store kept it."""
+        texts = self.store.query("version", hash=digest)["texts"].item()
+        return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
+
+    def prepare(self, stream: str) -> Contract:
+        """The stream's contract, with its tables made or migrated."""
+        contract = self.contract(stream)
+        self.store.ensure(contract, contract_texts(self.settings.folder, stream))
+        return contract
+
+    def ingest_flow(self, contract: Contract, job_id: str, places: Sequence[str] = ()) -> tuple[Flow, FileSource]:
+        """A stream's configured source, or `places`, on its way into the store; the source tells its problems."""
+        source = self.files(contract, places)
+        return self._flow(contract, job_id, source), source
+
+    def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
+        """A stream's quarantine on its way into the store."""
+        return self._flow(contract, job_id, self._quarantine(contract, check))
+
+    def files(self, contract: Contract, places: Sequence[str] = ()) -> FileSource:
+        """The stream's file source."""
+        stream = self.settings.stream(contract.stream)
+        paths = list(places) or [self.settings.absolute(path) for path in stream.source.path]
+        if not paths:
+            raise UserError(
+                f"The stream {contract.stream} has no source.",
+                f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
+            )
+        source = FileSource(paths, self.settings, contract, self.clock)
+        self._opened.append(source)
+        return source
+
+    def close(self) -> None:
+        """Close everything that was opened."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
+        lake: Lake | None = None if self.dry_run else self.lake
+        only = self.settings.stream(contract.stream).lake_only and not self.dry_run
+
+        def reread(plan: Plan) -> Read:
+            if plan.repair:
+                return self._quarantine(contract).reread(plan.span)
+            return self.files(contract, ["-"]).reread(plan.span)
+
+        return Flow(
+            contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of, lake_only=only
+        )
+
+    def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
+        tries = self.settings.engine.quarantine_tries
+        source = QuarantineSource(self._open_store(), contract.stream, tries, check)
+        self._opened.append(source)
+        return source
+
+    def _open_store(self, *, dry_run: bool = False) -> SqliteStore:
+        path = self.settings.database
+        if path is None:
+            raise UserError(
+                f"The store {self.settings.store.url!r} is of a kind this hotfire does not know.",
+                "Use sqlite:///data/hotfire.db.",
+            )
+        store = SqliteStore(Path(path), self.clock, dry_run=dry_run)
+        self._opened.append(store)
+        return store
