@@ -6,10 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 import polars as pl
+from deltalake import Field
+from deltalake.schema import PrimitiveType
 
+from hotfire.errors import ContractError
 from hotfire.rows import BOOKKEEPING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hotfire.contract.model import Contract, Type
 
 PARTITION = "event_date"
@@ -85,6 +90,38 @@ def to_lake(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
         else pl.col(name).cast(dtype)
         for name, dtype in columns(contract).items()
     )
+
+
+def file_columns(contract: Contract) -> dict[str, pl.DataType]:
+    """The columns of a data file: all but the one that its folder's name holds."""
+    return {name: dtype for name, dtype in columns(contract).items() if name != PARTITION}
+
+
+def fields(contract: Contract) -> list[Field]:
+    """The columns as Delta knows them. All may be null: what is required, the contract has judged."""
+    return [Field(name, PrimitiveType(DELTA_TYPES[dtype])) for name, dtype in columns(contract).items()]
+
+
+def gained(contract: Contract, present: Sequence[Field]) -> list[Field]:
+    """The contract's columns that a table with the columns `present` has not.
+
+    Raises:
+        ContractError: a column has another type in the table: Delta cannot change it.
+    """
+    types = {field.name: field.type for field in present}
+    for field in fields(contract):
+        if field.name in types and types[field.name] != field.type:
+            raise ContractError(
+                f"{contract.stream}.{field.name} is {DELTA_TYPES[columns(contract)[field.name]]} by contract version "
+                f"{contract.version}, but the lake has it as {PrimitiveType.from_json(types[field.name].to_json()).type}.",
+                "Give the column a new name: the type of stored rows cannot change.",
+            )
+    return [field for field in fields(contract) if field.name not in types]
+
+
+def dtype_of(field: Field) -> pl.DataType:
+    """A table's column as readers see it."""
+    return next(dtype for dtype, delta in DELTA_TYPES.items() if PrimitiveType(delta) == field.type)
 
 
 def statistics_columns(contract: Contract) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -31,17 +31,17 @@ ADVICE: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Run `hotfire doctor`: it names the file. Restore it from a backup, or rebuild the table from the store.",
     ),
 )
+LONGEST = 400
+"""Characters of a library's message that are shown."""
+
 DAMAGED = "Run `hotfire doctor`. Restore the table's folder from a backup, or rebuild it from the store."
 
 
 def explain(where: str, error: BaseException) -> LakeUnusable:
     """The error as a sentence about the table at `where`, with what to do."""
-    text = str(error)
+    text, found = _sentence(str(error)), str(error).lower()
     if isinstance(error, OSError) and error.errno is not None:
-        text += f" (os error {error.errno})"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        text += " no space left"
-    found = text.lower()
+        found += f" (os error {error.errno})"
     if isinstance(error, CommitFailedError) and "concurrent" in found:
         return LakeUnusable(
             f"{where} is being written by another process: {text}",
@@ -51,6 +51,13 @@ def explain(where: str, error: BaseException) -> LakeUnusable:
         if any(sign in found for sign in signs):
             return LakeUnusable(f"{where} {trouble}: {text}", advice)
     return LakeUnusable(f"{where} cannot be read as a table: {text}", DAMAGED)
+
+
+def _sentence(text: str) -> str:
+    """The first line of a library's message, without colours, source positions and back traces."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|\(set POLARS_VERBOSE=1 [^)]*\)", "", text)
+    first = re.sub(r"\s*(↳|\n)\s*", ": ", re.split(r"\n\s*0: <unknown>", plain)[0]).strip()
+    return first if len(first) <= LONGEST else f"{first[:LONGEST]} ..."
 
 
 @contextmanager
