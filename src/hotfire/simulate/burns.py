@@ -99,15 +99,15 @@ def readings(index: int, name: str, request: Request, plan: Plan, steps_a_block:
     for low, phase, level, values in _nominal(index, request, steps_a_block):
         high = low + len(phase)
         strength = np.stack([level] * 3 + [np.ones_like(level)], axis=1)
-        values += offsets * strength
-        values += rng.standard_normal(values.shape) * NOISE * (0.03 + 0.97 * strength)
+        measured = values + offsets * strength
+        measured += rng.standard_normal(values.shape) * NOISE * (0.03 + 0.97 * strength)
         begun = []
         while fault is not None and fault.first < high:
             begun.append(fault)
             fault = next(planned, None)
         going_on = [one for one in going_on if one.last > low] + begun
-        present = _apply(going_on, low, values, frozen)
-        possible = np.clip(values, (0, 0, -60, 0), (350, 200, 1500, 100))
+        present = _apply(going_on, low, measured, frozen)
+        possible = np.clip(measured, (0, 0, -60, 0), (350, 200, 1500, 100))
         yield Readings(phase, np.round(possible, 2) + 0.0, present, tuple(begun))
 
 
