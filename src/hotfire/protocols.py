@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hotfire.contract.model import Contract, Field
@@ -75,6 +75,16 @@ class Store(Protocol):
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
         ...
 
+    def major(self, stream: str) -> int | None:
+        """The contract's major version that the stream's tables are made for; None where there are none."""
+        ...
+
+    def rewrite(
+        self, contract: Contract, texts: Sequence[tuple[str, str]], convert: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> None:
+        """Convert every stored row to a newer major version, all or nothing; the arrival order stays."""
+        ...
+
     def open(self, stream: str, shard: str) -> Checkpoint:
         """Become the shard's owner: raises its epoch, so that an earlier owner can no longer commit."""
         ...
@@ -133,6 +143,14 @@ class Lake(Protocol):
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """As `Store.stored`, over the lake."""
+        ...
+
+    def major(self, stream: str) -> int | None:
+        """The contract's major version that the stream's table is made for; None where there is none."""
+        ...
+
+    def rewrite(self, contract: Contract, convert: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+        """Convert every row to a newer major version, all or nothing; the markers stay."""
         ...
 
     def rows(self, contract: Contract) -> Iterator[pl.DataFrame]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from hotfire.contract.expression import columns_of, compile_sql
-from hotfire.contract.lens import to_current
+from hotfire.contract.lens import storage, to_current
 from hotfire.rows import Correction, Decoded, Fault, Verdict
 
 if TYPE_CHECKING:
@@ -171,11 +171,7 @@ def _canonical(contract: Contract, frame: pl.DataFrame, rejected: list[int], cor
     """The accepted rows as they are stored."""
     if rejected:
         frame = frame.filter(~pl.col("row_no").is_in(pl.Series(rejected, dtype=frame.schema["row_no"]).implode()))
-    columns = [
-        pl.col(column.name).to_physical().alias(column.storage) if column.type == "timestamp" else pl.col(column.name)
-        for column in contract.columns
-    ]
     marks = pl.col("row_no").is_in(pl.Series(sorted(corrected), dtype=frame.schema["row_no"]).implode())
     has_unknown = "unknown_fields" in frame.columns
     unknown = pl.col("unknown_fields") if has_unknown else pl.lit(None, dtype=pl.String).alias("unknown_fields")
-    return frame.select("row_no", *columns, marks.alias("corrected"), unknown)
+    return storage(contract, frame).with_columns(frame["row_no"], frame.select(marks.alias("corrected"), unknown))

@@ -51,6 +51,27 @@ def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, l
     return pl.concat([frame.select(kept), current], how="horizontal"), faults
 
 
+def upgrade(contract: Contract, from_major: int, rows: pl.DataFrame) -> pl.DataFrame:
+    """Stored rows of an older major version as rows of this one: storage columns in, storage columns out."""
+    older = {version.major: version for version in contract.older}[from_major]
+    named = [pl.col(one.storage).cast(FRAME_TYPES[one.type]).alias(one.name) for one in older.columns]
+    current = rows.select(named)
+    always = pl.repeat(value=True, n=rows.height, eager=True)
+    for version in contract.versions:
+        if version.major > from_major:
+            nothing = [pl.repeat(None, rows.height, dtype=FRAME_TYPES[c.type], eager=True).alias(c.name) for c in version.columns]
+            current = _through(version, current, pl.DataFrame(nothing), always)
+    return storage(contract, current)
+
+
+def storage(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """The contract's columns as they are stored: instants as int64 nanoseconds under `<name>_ns`."""
+    return frame.select(
+        pl.col(column.name).to_physical().alias(column.storage) if column.type == "timestamp" else pl.col(column.name)
+        for column in contract.columns
+    )
+
+
 def _version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
     """For each version, oldest first, which rows are of it. Exactly one mask is true for a row."""
     rest = pl.repeat(value=True, n=frame.height, eager=True)

@@ -83,6 +83,18 @@ def create(contract: Contract) -> Iterator[str]:
     yield from view(contract)
 
 
+def set_aside(contract: Contract) -> Iterator[str]:
+    """The statements that make room for another major version's tables: the present ones are named `__old`."""
+    table = contract.stream
+    yield f"DROP VIEW IF EXISTS {quoted(table + '_readable')}"
+    if contract.kind == "telemetry":
+        yield f"DROP INDEX {quoted(table + '_asset_time')}"
+    else:
+        yield f"DROP INDEX {quoted(table + '_history_key')}"
+        yield f"ALTER TABLE {quoted(table + '_history')} RENAME TO {quoted(table + '_history__old')}"
+    yield f"ALTER TABLE {quoted(table)} RENAME TO {quoted(table + '__old')}"
+
+
 def view(contract: Contract) -> Iterator[str]:
     """The statements that make `<stream>_readable`: instants as ISO 8601 text in UTC, to the nanosecond."""
     name = quoted(f"{contract.stream}_readable")

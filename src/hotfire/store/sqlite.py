@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
 
 _LEDGER = ("received", "stored", "duplicate", "superseded", "quarantined", "moved", "corrected", "late")
+_CONVERTED = 50_000
 
 
 class SqliteStore:
@@ -49,21 +50,46 @@ class SqliteStore:
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
-        tables = [contract.stream] if contract.kind == "telemetry" else [contract.stream, f"{contract.stream}_history"]
         statements: list[str] = []
         if not self._columns(contract.stream):
             statements.extend(ddl.create(contract))
         elif self.query("version", hash=contract.hash).is_empty():
-            for table in tables:
+            for table in _tables(contract):
                 statements.extend(ddl.alter(contract, self._columns(table), table))
             statements.extend(ddl.view(contract))
         for statement in statements:
             self._connection.query(statement)
-        self._connection.query(
-            "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
-            [contract.hash, contract.stream, contract.version, _text(list(texts)), self._clock.now_ns()],
-        )
+        self._keep_texts(contract, texts)
         self._end()
+
+    def major(self, stream: str) -> int | None:
+        """The major version that the stream's tables are made for; None where there are none."""
+        versions = self.query("versions", stream=stream)["version"]
+        return max((int(version.split(".")[0]) for version in versions), default=None)
+
+    def rewrite(
+        self, contract: Contract, texts: Sequence[tuple[str, str]], convert: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> None:
+        """Take a new major version into use: convert every stored row, in one transaction.
+
+        Args:
+            convert: from the older version's storage columns to this one's, row by row.
+        """
+        older = next(one for one in contract.older if one.major == self.major(contract.stream))
+        tables = _tables(contract)
+        try:
+            for statement in ddl.set_aside(older):
+                self._connection.query(statement)
+            for statement in ddl.create(contract):
+                self._connection.query(statement)
+            for table in tables:
+                self._convert(f"{table}__old", table, older, convert)
+                self._connection.query(f"DROP TABLE {ddl.quoted(table + '__old')}")
+            self._keep_texts(contract, texts)
+            self._end()
+        except BaseException:
+            self._connection.rollback()
+            raise
 
     def open(self, stream: str, shard: str) -> Checkpoint:
         """Become the shard's owner: takes the file lock and raises the shard's epoch."""
@@ -251,6 +277,30 @@ class SqliteStore:
             facts = msgspec.json.decode(row["facts"])
             yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)
 
+    def _keep_texts(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
+        self._connection.query(
+            "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
+            [contract.hash, contract.stream, contract.version, _text(list(texts)), self._clock.now_ns()],
+        )
+
+    def _convert(
+        self, source: str, target: str, older: Contract, convert: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> None:
+        """Copy rows under their rowids, so that the ledger's ranges stay true."""
+        after = 0
+        while True:
+            page = self._connection.query(
+                f"SELECT rowid AS hf_rowid, * FROM {ddl.quoted(source)} WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                [after, _CONVERTED],
+            )
+            if page.is_empty():
+                return
+            rows = ddl.typed(page, older)
+            marks = rows.select(pl.exclude(column.storage for column in older.columns))
+            converted = pl.concat([convert(rows), marks, page.select(rowid="hf_rowid")], how="horizontal")
+            self._connection.ingest(target, ddl.bindable(converted))
+            after = page["hf_rowid"][-1]
+
     def _last_rowid(self, table: str) -> int:
         return int(self._connection.query(f"SELECT coalesce(max(rowid), 0) FROM {ddl.quoted(table)}").item())
 
@@ -323,6 +373,10 @@ class SqliteStore:
             + [getattr(counts, name) for name in _LEDGER]
             + [first_rowid, last_rowid],
         )
+
+
+def _tables(contract: Contract) -> list[str]:
+    return [contract.stream] if contract.kind == "telemetry" else [contract.stream, f"{contract.stream}_history"]
 
 
 def _history(contract: Contract) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from hotfire.clock import SystemClock
 from hotfire.contract.odcs import compile_contract
 from hotfire.engine.flow import Flow
+from hotfire.engine.upgrade import Nothing, take_up
 from hotfire.errors import UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
@@ -63,9 +64,11 @@ class Workspace(AbstractContextManager["Workspace"]):
         return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
 
     def prepare(self, stream: str) -> Contract:
-        """The stream's contract, with its tables made or migrated."""
-        contract = self.contract(stream)
-        self.store.ensure(contract, contract_texts(self.settings.folder, stream))
+        """The stream's contract, with its tables made, migrated, or converted to its major version."""
+        contract, texts = self.contract(stream), contract_texts(self.settings.folder, stream)
+        if contract.older and self.store.major(stream) is not None:
+            take_up(self._flow(contract, "upgrade", Nothing()), texts)
+        self.store.ensure(contract, texts)
         return contract
 
     def ingest_flow(self, contract: Contract, job_id: str, places: Sequence[str] = ()) -> tuple[Flow, FileSource]:

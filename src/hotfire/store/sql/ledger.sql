@@ -48,6 +48,10 @@ SELECT place, label, at_offset, line, facts FROM hf_source WHERE stream = :strea
 -- A contract or rules text, by hash.
 SELECT stream, kind, version, texts FROM hf_version WHERE hash = :hash;
 
+-- name: versions
+-- The contracts of one stream that were ever in use.
+SELECT hash, version, entered_at_ns FROM hf_version WHERE stream = :stream AND kind = 'contract' ORDER BY entered_at_ns;
+
 -- name: jobs
 -- The latest jobs.
 SELECT * FROM hf_job ORDER BY started_at_ns DESC LIMIT :page;
