@@ -71,9 +71,10 @@ def _intact(kept: Path) -> bytes | None:
 def _keep(kept: Path, compiled: bytes) -> None:
     """Write the file whole or not at all. It only saves time, so a folder that refuses it is no error."""
     part = kept.with_suffix(f".{os.getpid()}")
-    try:
+    with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(compiled).digest() + compiled)
-        part.replace(kept)
-    except OSError:
-        part.unlink(missing_ok=True)
+        try:
+            part.write_bytes(hashlib.sha256(compiled).digest() + compiled)
+            part.replace(kept)
+        finally:
+            part.unlink(missing_ok=True)
