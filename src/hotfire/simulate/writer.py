@@ -110,13 +110,14 @@ def _appearing(path: Path) -> Iterator[IO[bytes]]:
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as plain, _compressed(path.suffix, plain) as file:
-            yield file
-        part.replace(path)
+        try:
+            with part.open("wb") as plain, _compressed(path.suffix, plain) as file:
+                yield file
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

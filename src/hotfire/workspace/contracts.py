@@ -38,7 +38,7 @@ def load_contract(folder: Path, stream: str) -> Contract:
     Raises:
         UserError: there is no contract; ContractError: it is not well written.
     """
-    from hotfire.contract import odcs  # noqa: PLC0415 - brings libraries that `hotfire --help` must not wait for
+    from hotfire.contract import odcs
 
     texts = contract_texts(folder, stream)
     home = folder / "data" / "cache"
