@@ -11,7 +11,7 @@ from hotfire.contract.model import Field
 from hotfire.protocols import Records
 from hotfire.rows import Decoded, Place
 from hotfire.source.formats import Chunk, Cut
-from hotfire.source.formats.json_fast import decode
+from hotfire.source.formats.json_fast import Block, decode, has_nul
 from hotfire.source.formats.json_split import values
 from hotfire.source.formats.lines import Cuttings, Index, lines, newlines
 
@@ -90,22 +90,22 @@ class _Records:
         """As `Records.where`."""
         return self._cuttings.where(row_no)
 
-    def _blocks(self) -> Iterator[Sequence[bytes]]:
+    def _blocks(self) -> Iterator[Block]:
         if self._by_line:
             for chunk in self._cuttings.chunks:
                 yield from _line_blocks(chunk)
         else:
-            found = self._cuttings.all()
+            found, nul = self._cuttings.all(), any(has_nul(chunk.data) for chunk in self._cuttings.chunks)
             for at in range(0, len(found), _RECORDS):
-                yield found[at : at + _RECORDS]
+                yield Block(found[at : at + _RECORDS], nul)
 
 
-def _line_blocks(chunk: Chunk) -> Iterator[list[bytes]]:
+def _line_blocks(chunk: Chunk) -> Iterator[Block]:
     """A chunk's lines, 256 KB at a time: more would not stay in the CPU's cache."""
-    data, at = chunk.data, 0
-    line_count = data.count(b"\n") + (not data.endswith(b"\n"))
+    data, at, nul = chunk.data, 0, has_nul(chunk.data)
+    blank = data.count(b"\n") + (not data.endswith(b"\n")) > chunk.part.rows
     while at < len(data):
         end = data.rfind(b"\n", at, at + _BLOCK) + 1 or data.find(b"\n", at) + 1 or len(data)
-        block = data[at:end].removesuffix(b"\n").split(b"\n")
-        yield block if line_count == chunk.part.rows else [line for line in block if line.strip(b" \t\r")]
+        found = data[at:end].removesuffix(b"\n").split(b"\n")
+        yield Block([line for line in found if line.strip(b" \t\r")] if blank else found, nul)
         at = end

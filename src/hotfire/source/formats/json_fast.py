@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -32,8 +33,21 @@ Cells = list[list[Any]]
 """The values of every form, by its place among the fields."""
 
 
-def decode(fields: Sequence[Field], blocks: Iterable[Sequence[bytes]]) -> Decoded:
-    """The records of all blocks as columns. A block is a few hundred kilobytes of records, each whole.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A few hundred kilobytes of records, each whole; `nul` where an escaped U+0000 may be in one of them."""
+
+    records: Sequence[bytes]
+    nul: bool
+
+
+def has_nul(data: bytes) -> bool:
+    """Whether an escaped U+0000 may be in the data: msgspec takes it for text like any other."""
+    return b"\\" in data and _NUL in data
+
+
+def decode(fields: Sequence[Field], blocks: Iterable[Block]) -> Decoded:
+    """The records of all blocks as columns.
 
     Integers are judged as they are written: 4.0 and 1e3 are none. A key that occurs twice counts as it stood last.
     A number beyond float64 becomes infinite, so that its range decides. What stands in the record besides the fields
@@ -46,9 +60,9 @@ def decode(fields: Sequence[Field], blocks: Iterable[Sequence[bytes]]) -> Decode
     with _uncollected():
         for block in blocks:
             good, failed = _block(plan, block, rows, findings)
-            rows += len(block)
+            rows += len(block.records)
             lost += failed
-            _extend(cells, plan.shape, good)
+            _extend(cells, plan.shape, map(astuple, good))
             pending += len(good)
             if pending >= _FRAME_ROWS:
                 frames.append(_columns(plan, cells))
@@ -71,20 +85,18 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _block(
-    plan: Layout, block: Sequence[bytes], first: int, findings: Findings
-) -> tuple[list[msgspec.Struct], list[int]]:
+def _block(plan: Layout, block: Block, first: int, findings: Findings) -> tuple[list[msgspec.Struct], list[int]]:
     """The block's records as Structs, and the numbers of those that could not be read."""
-    step = _without_nul(plan) if any(_NUL in raw for raw in block) else plan.decoder.decode
+    step = _without_nul(plan) if block.nul else plan.decoder.decode
     good: list[msgspec.Struct] = []
     failed: list[int] = []
-    waiting = iter(block)
+    waiting = iter(block.records)
     while True:
         try:
             good.extend(map(step, waiting))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             at = len(good) + len(failed)
-            record = judge(plan.shape, block[at], first + at, findings)
+            record = judge(plan.shape, block.records[at], first + at, findings)
             if record is None:
                 failed.append(first + at)
             else:
@@ -102,16 +114,23 @@ def _without_nul(plan: Layout) -> Callable[[bytes], msgspec.Struct]:
     return step
 
 
-def _extend(cells: Cells, shape: Shape, records: Sequence[msgspec.Struct]) -> None:
+def _extend(cells: Cells, shape: Shape, records: Iterable[tuple[Any, ...]]) -> None:
     """Add the records' values to the columns. A record without an inner object has nulls there."""
-    for slot, values in zip(shape.slots, zip(*map(astuple, records), strict=True), strict=bool(records)):
+    for slot, values in zip(shape.slots, zip(*records, strict=True), strict=False):  # no record, no values
         if slot.inner is not None:
-            inner, empty = slot.inner.struct, slot.inner.empty
-            _extend(cells, slot.inner, [value if type(value) is inner else empty for value in values])
+            _extend(cells, slot.inner, _opened(slot.inner, values, mixed=bool(slot.forms)))
         if len(slot.forms) == 1 and slot.inner is None:
             cells[slot.forms[0].order].extend(values)
-        else:
+        elif slot.forms:
             _share(cells, slot.forms, values)
+
+
+def _opened(shape: Shape, values: Sequence[Any], *, mixed: bool) -> list[tuple[Any, ...]]:
+    """The values of inner objects; nulls where there is none, or, where `mixed`, something else."""
+    nulls, struct = (None,) * len(shape.slots), shape.struct
+    if mixed:
+        return [astuple(value) if type(value) is struct else nulls for value in values]
+    return [nulls if value is None else astuple(value) for value in values]
 
 
 def _share(cells: Cells, forms: Sequence[Form], values: Sequence[Any]) -> None:

@@ -52,11 +52,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One level of the object: its slots, the Struct whose attributes are these slots, and one without values."""
+    """One level of the object: its slots, and the Struct whose attributes are these slots."""
 
     slots: tuple[Slot, ...]
     struct: type[msgspec.Struct]
-    empty: msgspec.Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def _shape(forms: Sequence[tuple[list[str], Form]]) -> Shape:
         forbid_unknown_fields=True,
         gc=False,
     )
-    return Shape(slots, struct, struct())
+    return Shape(slots, struct)
 
 
 def _slot(key: str, forms: Sequence[tuple[list[str], Form]]) -> Slot:

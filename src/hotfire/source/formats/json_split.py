@@ -9,6 +9,7 @@ only, back to the end of the record before.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,13 @@ import numpy as np
 from hotfire.source.formats.lines import Offsets
 
 Pairs = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+Marks = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 _SPACE = b" \t\r\n"
-_OPEN, _CLOSE, _SQUARE_OR_BRACE = ord("{"), ord("}"), 0x20
+_OPEN, _CLOSE = ord("{"), ord("}")
+_FOLD = np.uint8(0x20)  # makes a square bracket a brace, and nothing else
+_BLOCK = 1 << 18
 _SEPARATES = np.zeros(256, np.bool_)
 _SEPARATES[list(_SPACE + b",[]")] = True
 _BOM = b"\xef\xbb\xbf"
@@ -69,15 +73,20 @@ def depth(data: bytes) -> int:
 
 def _brackets(data: bytes, array: Bytes) -> tuple[Offsets, Offsets]:
     """Where brackets stand outside of strings, and for each 1 where it opens and -1 where it closes."""
-    folded = array | np.uint8(_SQUARE_OR_BRACE)
-    at = np.flatnonzero((folded == _OPEN) | (folded == _CLOSE))
+    at = _positions(array, lambda part: (part | _FOLD == _OPEN) | (part | _FOLD == _CLOSE))
     at = at[np.searchsorted(_quotes(data, array), at) % 2 == 0]
-    return at, np.where(folded[at] == _OPEN, 1, -1)
+    return at, np.where(array[at] | _FOLD == _OPEN, 1, -1)
+
+
+def _positions(array: Bytes, marks: Callable[[Bytes], Marks]) -> Offsets:
+    """Where the marks are true. Block by block: that stays in the CPU's cache."""
+    found = (np.flatnonzero(marks(array[at : at + _BLOCK])) + at for at in range(0, len(array), _BLOCK))
+    return np.concatenate([np.empty(0, np.int64), *found])
 
 
 def _quotes(data: bytes, array: Bytes) -> Offsets:
     """Where quotes stand that open or close a string: those after an even number of backslashes."""
-    quotes = np.flatnonzero(array == ord('"'))
+    quotes = _positions(array, lambda part: part == ord('"'))
     if b'\\"' not in data:
         return quotes
     slashes = np.flatnonzero(array == ord("\\"))
