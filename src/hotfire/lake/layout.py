@@ -68,15 +68,20 @@ def columns(contract: Contract) -> dict[str, pl.DataType]:
         named[column.name] = DTYPES[column.type]
         if column.type == "timestamp":
             named[column.storage] = pl.Int64()
+    named |= {name: BOOKKEEPING_DTYPES[name] for name in BOOKKEEPING}
     if contract.kind == "entity":
-        named |= {"received_at": INSTANT, "received_at_ns": pl.Int64()}
-    return named | {name: BOOKKEEPING_DTYPES[name] for name in BOOKKEEPING} | {PARTITION: pl.Date()}
+        named |= {"superseded": pl.Boolean(), "received_at": INSTANT, "received_at_ns": pl.Int64()}
+    return named | {PARTITION: pl.Date()}
 
 
 def storage(contract: Contract) -> list[str]:
     """The columns that go in and come back: the contract's storage columns and the bookkeeping."""
-    received = ["received_at_ns"] if contract.kind == "entity" else []
-    return [*(column.storage for column in contract.columns), *received, *BOOKKEEPING]
+    return [*(column.storage for column in contract.columns), *marks(contract)]
+
+
+def marks(contract: Contract) -> list[str]:
+    """The bookkeeping columns: of entities also whether a version was superseded, and when it was received."""
+    return [*BOOKKEEPING, *(("superseded", "received_at_ns") if contract.kind == "entity" else ())]
 
 
 def to_lake(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
