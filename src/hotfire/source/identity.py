@@ -1,0 +1,114 @@
+"""Which file is which: known by path and first bytes, found again by inode when renamed, never by name alone."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hotfire.errors import UserError
+from hotfire.rows import Place
+
+HEAD = 4096
+"""How many first bytes tell files apart; fewer where the file was smaller when it was first seen."""
+
+_TEMPORARY = (".tmp", ".part", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as it is now, with its first bytes. `path` is as it was named, `resolved` the one without links."""
+
+    path: Path
+    resolved: str
+    inode: tuple[int, int]
+    size: int
+    mtime_ns: int
+    head: bytes
+
+    def starts_like(self, place: Place) -> bool:
+        """Whether the first bytes are those that were seen first."""
+        length = place.facts["head_length"]
+        return len(self.head) >= length and digest(self.head[:length]) == str(place.facts["head"])
+
+
+def digest(data: bytes) -> str:
+    """A name for bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def look(path: Path) -> Seen:
+    """One stat and one read of the first bytes. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    status = path.stat()
+    return Seen(path, str(path.resolve()), (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns, head)
+
+
+def recognise(files: Sequence[Seen], known: Iterable[Place]) -> list[tuple[Seen, Place]]:
+    """Every file with its place, in their order; a second name of the same file is left out.
+
+    A file is the one known by inode and first bytes (a renamed one keeps its key); else the one known by path and
+    first bytes; else it is new: a copy under another name, or the next file at a path after a rotation.
+    """
+    by_inode: dict[tuple[int, ...], list[Place]] = {}
+    by_path: dict[str, list[Place]] = {}
+    keys = set()
+    for place in known:
+        by_inode.setdefault(tuple(place.facts["inode"]), []).append(place)
+        by_path.setdefault(place.facts["path"], []).append(place)
+        keys.add(place.key)
+    files = list({seen.inode: seen for seen in reversed(files)}.values())[::-1]
+    found: dict[Seen, Place] = {}
+    taken: set[str] = set()
+    for pool in ("inode", "path"):
+        for seen in files:
+            alike = by_inode.get(seen.inode, []) if pool == "inode" else by_path.get(seen.resolved, [])
+            free = [place for place in alike if place.key not in taken and seen.starts_like(place)]
+            if seen not in found and free:
+                best = max(free, key=lambda place: place.facts["path"] == seen.resolved)
+                found[seen] = _moved(best, seen)
+                taken.add(best.key)
+    return [(seen, found[seen] if seen in found else _new(seen, keys)) for seen in files]
+
+
+def _moved(place: Place, seen: Seen) -> Place:
+    facts = {**place.facts, "path": seen.resolved, "inode": list(seen.inode)}
+    return replace(place, label=str(seen.path), facts=facts)
+
+
+def _new(seen: Seen, keys: Iterable[str]) -> Place:
+    length = min(HEAD, seen.size)
+    head = digest(seen.head[:length])
+    key = digest(f"{seen.resolved}\0{head}".encode())
+    if key in keys:  # the file known under this key goes by another name now
+        key = digest(f"{key}\0{seen.inode}".encode())
+    facts = {"path": seen.resolved, "inode": list(seen.inode), "head": head, "head_length": length}
+    return Place(key, str(seen.path), facts=facts)
+
+
+def listing(path: str) -> list[Path]:
+    """The files that a path names: itself, a folder's files or a glob's, by name; hidden and temporary ones left out.
+
+    Raises:
+        UserError: there is no such file, or a glob or folder without one.
+    """
+    place = Path(path)
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        names = sorted(place.iterdir())
+    elif glob.has_magic(path):
+        names = sorted(Path(name) for name in glob.glob(path, recursive=True))  # noqa: PTH207  # a pattern may be absolute
+    else:
+        raise UserError(f"There is no file {path}.", "Check the path; a pattern such as runs/*.csv may also be given.")
+    files = [name for name in names if name.is_file() and _wanted(name.name)]
+    if not files:
+        raise UserError(f"No file in {path}." if place.is_dir() else f"No file matches {path}.", "Check the path.")
+    return files
+
+
+def _wanted(name: str) -> bool:
+    return not name.startswith((".", "~")) and not name.endswith(_TEMPORARY)
