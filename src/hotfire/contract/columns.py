@@ -86,6 +86,10 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
     options = _options(doc, raw, where, name, kind)
     low, exclusive_low = _bound(options, "minimum", "exclusiveMinimum", max)
     high, exclusive_high = _bound(options, "maximum", "exclusiveMaximum", min)
+    if (low is not None and high is not None and low > high) or options.get("minLength", 0) > options.get(
+        "maxLength", 2**63
+    ):
+        doc.error((*where, "logicalTypeOptions"), name, "the smallest is greater than the greatest", "swap them")
     column = Column(
         name=name,
         type=kind,
