@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -12,7 +13,12 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from hotfire.contract.check import judge
 from hotfire.contract.model import Contract, wire
 from hotfire.errors import UserError
-from hotfire.rows import Decoded, Verdict
+from hotfire.rows import Decoded, Part, Place, Verdict
+from hotfire.simulate.engines import COLUMNS, generate
+from hotfire.simulate.model import Request
+from hotfire.source.formats import Chunk
+from hotfire.source.formats.json import JsonLines
+from hotfire.source.formats.table import Table
 from hotfire.workspace.contracts import contract_texts, load_contract
 from hotfire.workspace.settings import load
 from hotfire.workspace.templates import TEMPLATES, create
@@ -139,9 +145,9 @@ def test_dyno_names_all_columns_of_the_files(made: Path) -> None:
     assert [column.name for column in contract.columns] == ["asset_id", "event_time", *source.columns]
     assert [contract.column(name).unit for name in ("t24", "p30", "nc", "w31", "bpr")] == [
         "degR",
-        "psi",
+        "psia",
         "rpm",
-        "lb/s",
+        "lbm/s",
         None,
     ]
 
@@ -151,3 +157,27 @@ def test_engines_are_called_by_name(made: Path) -> None:
     assets = load(made / "engines", {}, {}).streams["engine_telemetry"].assets
     assert list(assets) == [f"TRE-00{number}" for number in range(1, 6)]
     assert (assets["TRE-001"], assets["TRE-005"]) == ("Alpha", "Epsilon")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_engines_say_of_simulated_data_what_its_labels_say(made: Path, form: Literal["csv", "jsonl"]) -> None:
+    """Each spoilt line breaks the check of its label and no other; every other line is accepted as it is."""
+    contract = load_contract(made / "engines", "engine_telemetry")
+    blocks = list(generate(Request(1_772_323_200_000_000_000, hours=1, form=form)))
+    data = b"".join(block.lines for block in blocks)
+    labels = [label for block in blocks for label in block.labels if label.line is not None]
+    start = len(data) - len(data.partition(b"\n")[2]) if form == "csv" else 0
+    place = Place("a", "a", offset=start, line=1 + (form == "csv"))
+    rows = sum(block.rows for block in blocks)
+    reading = Table(COLUMNS.names, ",", ".") if form == "csv" else JsonLines()
+    part = Part(place, len(data), place.line + rows, rows)
+    records = reading.records([Chunk(part, data[start:])])
+    found = judge(contract, records.decode(wire(contract)), NOW_NS)
+    expected = {label.line: [label.check] for label in labels if label.fate == "quarantined"}
+    rejected = {records.where(row).line: [fault.check for fault in faults] for row, faults in found.rejected.items()}
+    assert rejected == expected
+    assert expected
+    corrected = {records.where(one.row_no).line: one.check for one in found.corrections}
+    assert corrected == {label.line: label.check for label in labels if label.fate == "corrected"}
+    repeated = found.rows.filter(found.rows.select(contract.identity).is_duplicated()).height
+    assert repeated == 2 * sum(label.fate == "duplicate" for label in labels)
