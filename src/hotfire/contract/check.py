@@ -174,4 +174,5 @@ def _canonical(contract: Contract, frame: pl.DataFrame, rejected: list[int], cor
     marks = pl.col("row_no").is_in(pl.Series(sorted(corrected), dtype=frame.schema["row_no"]).implode())
     has_unknown = "unknown_fields" in frame.columns
     unknown = pl.col("unknown_fields") if has_unknown else pl.lit(None, dtype=pl.String).alias("unknown_fields")
-    return storage(contract, frame).with_columns(frame["row_no"], frame.select(marks.alias("corrected"), unknown))
+    marked = frame.select(marks.alias("corrected"), unknown)
+    return pl.concat([frame.select("row_no"), storage(contract, frame), marked], how="horizontal")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Lookup = Callable[[pl.DataFrame], pl.DataFrame]
 """From identities to the stored rows that have them."""
-_NEVER = -(2**63)
+_NEVER, _MOST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,25 +141,28 @@ def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame) -> p
     if contract.counter is not None:
         gained = gained.join(_gaps(contract.counter, stored, known), on="code", how="left")
     else:
-        gained = gained.with_columns(last=pl.lit(None, dtype=pl.Int64), missed=pl.lit(0, dtype=pl.Int64))
+        gained = gained.with_columns(last=pl.lit(None, dtype=pl.Int64), missed=pl.lit(0, dtype=pl.Int128))
     joined = known.with_row_index("code").join(gained, on="code", how="left", maintain_order="left")
     return joined.select(
         "asset",
         pl.max_horizontal("clock_ns", "top").alias("clock_ns"),
         "floor_ns",
         pl.coalesce("last", "counter").alias("counter"),
-        pl.col("gaps") + pl.col("missed").fill_null(0),
+        (pl.col("gaps").cast(pl.Int128) + pl.col("missed").fill_null(0)).clip(0, _MOST).cast(pl.Int64),
         pl.col("stored") + pl.col("rows").fill_null(0).cast(pl.Int64),
     )
 
 
 def _gaps(counter: str, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """By asset: the last count, and how many counts were skipped. Late rows and restarts of a counter skip none."""
+    """By asset: the last count, and how many counts were skipped. Late rows and restarts of a counter skip none.
+
+    128 bits hold what counters of 64 bits can skip in one batch; the sum over all batches stops at the greatest int64.
+    """
     before = known.select(pl.col("counter").alias("seen")).with_row_index("code")
     counted = stored.filter(~pl.col("late") & pl.col(counter).is_not_null()).select("code", pl.col(counter).alias("n"))
     counted = counted.join(before, on="code", how="left", maintain_order="left")
     previous = pl.coalesce(pl.col("n").shift(1).over("code"), "seen")
-    step = (pl.col("n") - previous - 1).clip(0)
+    step = (pl.col("n").cast(pl.Int128) - previous - 1).clip(0)
     return (
         counted.with_columns(step=step.fill_null(0))
         .group_by("code")

@@ -68,8 +68,8 @@ def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) 
 def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory: Memory) -> tuple[Outcome, Memory]:
     """Everything the batch changes: fates, clocks, quarantine, ledger. Nothing is changed yet."""
     if contract.kind == "telemetry":
-        look_in = flow.lake if flow.lake_only and flow.lake else flow.store
-        fates = sort_out(contract, batch.verdict.rows, memory, partial(look_in.stored, contract), repair=plan.repair)
+        look_up = partial(_stored_before, flow, contract, plan)
+        fates = sort_out(contract, batch.verdict.rows, memory, look_up, repair=plan.repair)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
         kept = kept.sort(contract.identity[:2], maintain_order=True)
         assets, after = fates.assets, fates.memory
@@ -96,6 +96,14 @@ def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory
         repaired, retried = _moved(plan, table, rejected)
         return Outcome(plan, flow.job_id, counts, table, [], corrections, assets, repaired, retried), after
     return Outcome(plan, flow.job_id, counts, table, _rejected(batch, rejected), corrections, assets), after
+
+
+def _stored_before(flow: Flow, contract: Contract, plan: Plan, identities: pl.DataFrame) -> pl.DataFrame:
+    """Stored rows of earlier batches. The lake may hold this one already, where a crash came before its commit."""
+    if not (flow.lake_only and flow.lake):
+        return flow.store.stored(contract, identities)
+    own = (pl.col("shard") == plan.shard) & (pl.col("batch_seq") >= plan.batch_seq)
+    return flow.lake.stored(contract, identities).filter(~own)
 
 
 def _moved(

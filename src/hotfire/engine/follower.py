@@ -30,11 +30,13 @@ class Follower:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._appending: Future[None] | None = None
         if flow.lake is not None:
-            self._catch_up(flow.lake.marker(flow.contract.stream, flow.shard), checkpoint)
+            marker = flow.lake.marker(flow.contract.stream, flow.shard)
+            self._check(marker, checkpoint)
+            self.catch_up(marker)
 
     def follow(self, batch_seq: int, rows: pl.DataFrame) -> None:
         """A batch was committed. May wait for the append before the last one."""
-        if self._flow.lake is None:
+        if self._flow.lake is None or self._flow.lake_only:
             return
         self._waiting.append(rows)
         self._upto = batch_seq
@@ -51,7 +53,13 @@ class Follower:
         """Stop without appending what waits; the next start catches up."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _catch_up(self, marker: int, checkpoint: Checkpoint) -> None:
+    def catch_up(self, after: int) -> None:
+        """Take committed batches after a batch as the store has them, in the columns of today's contract."""
+        if self._flow.lake is not None and not self._flow.lake_only:
+            for batch_seq, rows in self._flow.store.batches(self._flow.contract, self._flow.shard, after):
+                self.follow(batch_seq, rows)
+
+    def _check(self, marker: int, checkpoint: Checkpoint) -> None:
         contract, committed = self._flow.contract, checkpoint.committed_seq
         planned = committed + 1 if self._flow.lake_only and checkpoint.unfinished else committed
         if marker > planned:
@@ -60,9 +68,6 @@ class Follower:
                 "the store is older than the lake.",
                 "Was the store restored from a backup? `hotfire doctor --repair` takes the lake back to the store.",
             )
-        if not self._flow.lake_only and marker < committed:
-            for batch_seq, rows in self._flow.store.batches(contract, self._flow.shard, marker):
-                self.follow(batch_seq, rows)
 
     def _append(self) -> None:
         self._wait()

@@ -42,16 +42,19 @@ def run(flow: Flow, watch: Watcher = lambda outcome: None, *, repair: bool = Fal
         memory = _memory(flow)
         position, batch_seq, total = checkpoint.position, checkpoint.committed_seq, Counts()
         if checkpoint.unfinished:
-            outcome, memory = _finish(flow, checkpoint.unfinished, checkpoint.epoch, follower, memory)
+            outcome, memory = _finish(flow, checkpoint.unfinished, checkpoint.epoch, memory)
+            follower.catch_up(outcome.plan.batch_seq - 1)
             position, batch_seq = _past(position, outcome.plan), outcome.plan.batch_seq
             total += outcome.counts
             watch(outcome)
+        flow.source.acknowledge(position)
         for batch in _ahead(flow, position):
             batch_seq += 1
             plan = plan_of(flow, batch, batch_seq, repair=repair)
             flow.store.plan(plan, checkpoint.epoch)
             outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory)
-            _commit(flow, outcome, flow.contract, checkpoint.epoch, follower)
+            _commit(flow, outcome, flow.contract, checkpoint.epoch)
+            follower.follow(batch_seq, outcome.rows)
             flow.source.acknowledge(_past({}, plan))
             total += outcome.counts
             watch(outcome)
@@ -59,7 +62,7 @@ def run(flow: Flow, watch: Watcher = lambda outcome: None, *, repair: bool = Fal
     return total
 
 
-def _finish(flow: Flow, plan: Plan, epoch: int, follower: Follower, memory: Memory) -> tuple[Outcome, Memory]:
+def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome, Memory]:
     """Commit a batch that was planned and not committed: the same rows, judged by the same contract."""
     read = flow.reread(plan)
     if read.sha256 != plan.sha256:
@@ -71,18 +74,17 @@ def _finish(flow: Flow, plan: Plan, epoch: int, follower: Follower, memory: Memo
     contract = flow.contract_of(plan.contract)
     batch = judged(contract, read, plan.received_at_ns)
     outcome, memory = outcome_of(flow, contract, plan, batch, memory)
-    _commit(flow, outcome, contract, epoch, follower)
+    _commit(flow, outcome, contract, epoch)
     return outcome, memory
 
 
-def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int, follower: Follower) -> None:
+def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> None:
     """The commit point. Rows that are kept only in the lake are there before it, fenced by the batch number."""
     if flow.lake_only and flow.lake:
         flow.lake.append(contract, flow.shard, outcome.plan.batch_seq, outcome.rows)
         flow.store.commit(replace(outcome, rows=outcome.rows.clear()), contract, epoch)
     else:
         flow.store.commit(outcome, contract, epoch)
-        follower.follow(outcome.plan.batch_seq, outcome.rows)
 
 
 def _ahead(flow: Flow, position: Position) -> Iterator[Judged]:

@@ -93,9 +93,14 @@ class Connection:
             self._connection.commit()
 
     def rollback(self) -> None:
-        """End the transaction: it never was."""
+        """End the transaction: it never was. A full or failing disk makes SQLite do so by itself."""
         with explained(self.path):
-            self._connection.rollback()
+            try:
+                self._connection.rollback()
+            except adbc_driver_manager.Error as error:
+                if "no transaction is active" not in str(error):
+                    raise
+                self.query("BEGIN")
 
     def close(self) -> None:
         """Give up what was not committed, and close."""

@@ -50,6 +50,7 @@ class SqliteStore:
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
+        self._begin()
         statements: list[str] = []
         if not self._columns(contract.stream):
             statements.extend(ddl.create(contract))
@@ -77,6 +78,7 @@ class SqliteStore:
         """
         older = next(one for one in contract.older if one.major == self.major(contract.stream))
         tables = _tables(contract)
+        self._begin()
         try:
             for statement in ddl.set_aside(older):
                 self._connection.query(statement)
@@ -91,10 +93,15 @@ class SqliteStore:
             self._connection.rollback()
             raise
 
-    def open(self, stream: str, shard: str) -> Checkpoint:
-        """Become the shard's owner: takes the file lock and raises the shard's epoch."""
+    def own(self) -> None:
+        """Take the file lock: no other process writes until this one closes. Raises OwnedElsewhere."""
         if self._lock is None:
             self._lock = OwnerLock(self.path.with_name(self.path.name + ".lock"))
+
+    def open(self, stream: str, shard: str) -> Checkpoint:
+        """Become the shard's owner: takes the file lock and raises the shard's epoch."""
+        self.own()
+        self._begin()
         self._connection.query(
             "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "
             "ON CONFLICT (stream, shard) DO UPDATE SET epoch = hf_checkpoint.epoch + 1",
@@ -128,6 +135,7 @@ class SqliteStore:
 
     def drop_plan(self, stream: str, shard: str) -> None:
         """Forget a plan that had no effects, where its source can no longer be read."""
+        self._begin()
         self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [stream, shard])
         self._end()
 
@@ -222,6 +230,7 @@ class SqliteStore:
 
     def start_job(self, job_id: str, command: str, stream: str) -> None:
         """Write down that a job has begun."""
+        self._begin()
         self._connection.query(
             "INSERT INTO hf_job VALUES (?, ?, ?, 'running', ?, NULL, NULL)",
             [job_id, command, stream, self._clock.now_ns()],
@@ -229,7 +238,8 @@ class SqliteStore:
         self._end()
 
     def end_job(self, job_id: str, status: str, summary: str) -> None:
-        """Write down how a job has ended: `done` or `failed`, with its summary as JSON."""
+        """Write down how a job has ended: `done` or `failed`, with its summary as JSON. Gives up what it left open."""
+        self._begin()
         self._connection.query(
             "UPDATE hf_job SET status = ?, ended_at_ns = ?, summary = ? WHERE job_id = ?",
             [status, self._clock.now_ns(), summary, job_id],
@@ -238,6 +248,7 @@ class SqliteStore:
 
     def discard(self, quarantine_id: int, reason: str) -> bool:
         """Turn an open quarantine row into a tombstone; False where it is not open."""
+        self._begin()
         self._connection.query(
             "UPDATE hf_quarantine SET state = 'discarded', reason = ? WHERE id = ? AND state = 'open'",
             [reason, quarantine_id],
@@ -252,6 +263,11 @@ class SqliteStore:
         if self._lock:
             self._lock.close()
 
+    def _begin(self) -> None:
+        """Let go of what was read: SQLite refuses to write on a snapshot that another process has overtaken."""
+        if not self._dry_run:
+            self._connection.rollback()
+
     def _end(self) -> None:
         if not self._dry_run:
             self._connection.commit()
@@ -260,6 +276,7 @@ class SqliteStore:
         return int(self._connection.query("SELECT changes()").item())
 
     def _fence(self, sql: str, parameters: list[Any]) -> None:
+        self._begin()
         self._connection.query(sql, parameters)
         if self._changes() != 1:
             self._connection.rollback()
