@@ -15,7 +15,7 @@ import msgspec
 from hotfire.errors import SourceChanged
 from hotfire.protocols import Records
 from hotfire.rows import Part, Place, Position, Span
-from hotfire.source.formats.raw import records_from_raw
+from hotfire.source.formats.join import records_from_raw
 
 if TYPE_CHECKING:
     import polars as pl

@@ -18,7 +18,8 @@ from hotfire.engine.upgrade import Nothing, take_up
 from hotfire.errors import UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
-from hotfire.source.files import FileSource
+from hotfire.source.files import FileSettings, FileSource
+from hotfire.source.formats.reading import Counter, Wanted
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
     from hotfire.protocols import Lake, Read, Source, Store
     from hotfire.rows import Plan
-    from hotfire.workspace.model import Settings
+    from hotfire.workspace.model import Settings, SourceSettings
 
 
 class Workspace(AbstractContextManager["Workspace"]):
@@ -89,7 +90,7 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"The stream {contract.stream} has no source.",
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
-        source = FileSource(paths, self.settings, contract, self.clock)
+        source = FileSource(paths, _file_settings(self.settings, stream.source, contract), self.clock)
         self._opened.append(source)
         return source
 
@@ -112,9 +113,7 @@ class Workspace(AbstractContextManager["Workspace"]):
                 return self._quarantine(contract).reread(plan.span)
             return self.files(contract, ["-"]).reread(plan.span)
 
-        return Flow(
-            contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of, lake_only=only
-        )
+        return Flow(contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of, lake_only=only)
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries
@@ -132,3 +131,33 @@ class Workspace(AbstractContextManager["Workspace"]):
         store = SqliteStore(Path(path), self.clock, dry_run=dry_run)
         self._opened.append(store)
         return store
+
+
+def _file_settings(settings: Settings, source: SourceSettings, contract: Contract) -> FileSettings:
+    """How a stream's files are read, and how much of them at once."""
+    clock = source.clock
+    wanted = Wanted(
+        source.format,
+        source.delimiter,
+        source.decimal,
+        source.columns,
+        source.name_pattern,
+        Counter(clock.column, clock.start_ns, clock.rate_hz, clock.field) if clock else None,
+        source.derive,
+        source.compression,
+        _needs(contract),
+    )
+    return FileSettings(wanted, settings.engine.batch_rows, settings.engine.batch_bytes, settings.data / "spool")
+
+
+def _needs(contract: Contract) -> tuple[str, ...]:
+    """The source fields that every version requires: a file without one of them belongs to another stream."""
+    needed = [
+        {
+            column.path or column.name
+            for column in version.columns
+            if column.required or column.name in {version.asset, version.time}
+        }
+        for version in contract.versions
+    ]
+    return tuple(sorted(set.intersection(*needed)))

@@ -59,3 +59,7 @@ SELECT * FROM hf_job ORDER BY started_at_ns DESC LIMIT :page;
 -- name: incarnation
 -- The name this store was born with; a copy restored elsewhere keeps it.
 SELECT incarnation FROM hf_store;
+
+-- name: last_commit
+-- When a stream last committed a batch.
+SELECT max(committed_at_ns) AS committed_at_ns FROM hf_ledger WHERE stream = :stream;

@@ -1,0 +1,88 @@
+"""`hotfire balance` and `hotfire digest`: the ledger's two proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotfire.cli.command import Command
+from hotfire.cli.output import Answer, equation, marks
+from hotfire.cli.workspace import complete_stream, settings_of
+
+if TYPE_CHECKING:
+    from hotfire.ledger.balance import Balance
+    from hotfire.workspace.model import Settings
+
+
+@click.command(cls=Command)
+@click.argument("stream", required=False, shell_complete=complete_stream)
+@click.option("--reread", is_flag=True, help="Read every source again, where it still can be, and compare.")
+def balance(stream: str | None, *, reread: bool) -> Answer:
+    """Prove that every received record has exactly one fate: counted again in store, quarantine and lake."""
+    from hotfire.ledger.balance import balance as recount
+    from hotfire.workspace.wiring import Workspace
+
+    settings = settings_of()
+    found = []
+    with Workspace(settings) as workspace:
+        for name in chosen(settings, stream):
+            contract = workspace.contract(name)
+            source = workspace.files(contract, ["-"]) if reread else None
+            only = settings.stream(name).lake_only
+            found.append(recount(contract, workspace.store, workspace.lake, lake_only=only, source=source))
+    balanced = all(one.balanced for one in found)
+    document = {"balanced": balanced, "streams": [_document(one) for one in found]}
+    return Answer(document, _lines(found, balanced=balanced), 0 if balanced else 1)
+
+
+@click.command(cls=Command)
+@click.argument("stream", required=False, shell_complete=complete_stream)
+def digest(stream: str | None) -> Answer:
+    """One hash over everything stored and quarantined: equal for equal rows, however they arrived."""
+    from hotfire.ledger.digest import digest as of_stream
+    from hotfire.ledger.digest import total
+    from hotfire.workspace.wiring import Workspace
+
+    settings = settings_of()
+    digests = {}
+    with Workspace(settings) as workspace:
+        for name in chosen(settings, stream):
+            only = settings.stream(name).lake_only
+            digests[name] = of_stream(workspace.contract(name), workspace.store, workspace.lake, lake_only=only)
+    whole = total(digests.items())
+    width = max(map(len, digests), default=0)
+    lines = [*(f"{one}  {name.ljust(width)}" for name, one in digests.items()), f"{whole}  (all)"]
+    return Answer({"digest": whole, "streams": digests}, lines)
+
+
+def chosen(settings: Settings, stream: str | None) -> Sequence[str]:
+    """The stream that was named, or all of the workspace. UserError where there is none of that name."""
+    return [settings.stream(stream).name] if stream else list(settings.streams)
+
+
+def _document(one: Balance) -> dict[str, Any]:
+    names = ("received", "stored", "duplicate", "superseded", "quarantined")
+    counts = {name: one.totals[name] for name in names}
+    document = {"stream": one.stream, **counts, "pending": one.pending}
+    document |= {"corrected": one.totals["corrected"], "late": one.totals["late"]}
+    document |= {"balanced": one.balanced, "differences": one.differences}
+    return {**document, "unread": one.unread} if one.unread else document
+
+
+def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
+    width = max((len(one.stream) for one in found), default=0)
+    for one in found:
+        pending = f" + pending {one.pending:,}" if one.pending else ""
+        totals = {**one.totals, "received": one.totals["received"] + one.pending}
+        yield f"{one.stream.ljust(width)}  {equation(totals)}{pending}"
+        yield from marks(one.totals)
+        yield from (click.style(f"  {difference}", fg="red") for difference in one.differences)
+        yield from (f"  not read again: {place}" for place in one.unread)
+    if not found:
+        yield "There is no stream yet: a stream is a folder in contracts/."
+    elif balanced:
+        yield click.style("balanced", fg="green")
+    else:
+        yield click.style(f"NOT balanced: {sum(len(one.differences) for one in found)} differences", fg="red")

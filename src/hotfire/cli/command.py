@@ -1,0 +1,47 @@
+"""How commands are declared: loaded when they are called, and each with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class Command(click.Command):
+    """One command. Returns an `Answer`; takes `--json`, which `main` acts on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        asks = click.Option(["--json"], is_flag=True, expose_value=False, help="One JSON document on stdout.")
+        self.params.append(asks)
+
+
+class Commands(click.Group):
+    """Commands by name, each imported only when it is called: listing them costs nothing.
+
+    Args:
+        places: by name, where the command is (`module:attribute`) and what it does, in a few words.
+    """
+
+    def __init__(self, *args: Any, places: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **{"no_args_is_help": True, **kwargs})
+        self.places = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order in which a newcomer needs them."""
+        return list(self.places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command of that name, imported now."""
+        if cmd_name not in self.places:
+            return None
+        module, _, attribute = self.places[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """The list in `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, does) for name, (_, does) in self.places.items()])

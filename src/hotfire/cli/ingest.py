@@ -1,0 +1,179 @@
+"""`hotfire ingest`: a stream's source through the engine, once. Its summary is the conservation equation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotfire.cli.command import Command
+from hotfire.cli.output import FATES, Answer, equation, hint, marks, printable
+from hotfire.cli.place import shown_place
+from hotfire.cli.workspace import complete_stream, settings_of
+
+if TYPE_CHECKING:
+    from hotfire.cli.jobs import Job
+    from hotfire.contract.model import Contract
+    from hotfire.errors import UserError
+    from hotfire.rows import Counts, Fault, Outcome, Rejected
+    from hotfire.source.files import FileSource
+    from hotfire.workspace.wiring import Workspace
+
+_SHOWN = 6
+_COUNTED = ("received", *FATES, "corrected", "late")
+
+
+@click.command(cls=Command)
+@click.argument("stream", shell_complete=complete_stream)
+@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
+@click.option(
+    "--from",
+    "places",
+    multiple=True,
+    type=click.Path(),
+    metavar="PLACE...",
+    help="Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.",
+)
+@click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
+@click.option("--batch-rows", type=click.IntRange(1), help="Rows a batch, at most.")
+def ingest(
+    stream: str, more: tuple[str, ...], places: tuple[str, ...], batch_rows: int | None, *, dry_run: bool
+) -> Answer:
+    """Take a stream's records through its contract into the tables.
+
+    Prints what became of every record. Running it again goes on where it left off.
+    """
+    from hotfire.cli.jobs import job
+    from hotfire.engine.loop import run
+    from hotfire.workspace.wiring import Workspace
+
+    settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
+    settings.stream(stream)
+    with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
+        contract = workspace.prepare(stream)
+        flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more])
+        tally = Tally(unfinished=workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list())
+
+        def watch(outcome: Outcome) -> None:
+            tally.add(outcome)
+            one.watch(outcome)
+
+        run(flow, watch)
+        for problem in source.problems:
+            one.log.warning("not_read", stream=stream, what=problem.what)
+        return _summary(one, contract, tally, source, dry_run=dry_run)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the batches of one run came to.
+
+    Attributes:
+        unfinished: batch numbers that an interrupted run left planned.
+        finished: sentences about those that this run has committed.
+        checks: rejected records by check; a record counts once in each that it broke.
+        examples: by check, the first record that broke it.
+        first: batch and record number of the first rejected record.
+    """
+
+    unfinished: Sequence[int] = ()
+    counts: Counts | None = None
+    checks: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, tuple[Fault, Rejected]] = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)
+    first: tuple[str, int, int] | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one batch."""
+        plan = outcome.plan
+        if plan.batch_seq in self.unfinished:
+            what = f"repair of {outcome.counts.moved:,} rows" if plan.repair else f"{plan.span.rows:,} records"
+            self.finished.append(f"finished batch {plan.batch_seq}, which was interrupted: {what}")
+        if plan.repair:
+            return
+        self.counts = outcome.counts if self.counts is None else self.counts + outcome.counts
+        for row in outcome.rejected:
+            self.first = self.first or (plan.shard, plan.batch_seq, row.row_no)
+            for check, fault in {fault.check: fault for fault in reversed(row.faults)}.items():
+                self.checks[check] = self.checks.get(check, 0) + 1
+                self.examples.setdefault(check, (fault, row))
+
+    def numbers(self) -> dict[str, int]:
+        """The equation and the marks."""
+        return {name: getattr(self.counts, name) if self.counts else 0 for name in _COUNTED}
+
+    def top(self) -> dict[str, int]:
+        """Checks, most broken first."""
+        return dict(sorted(self.checks.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _summary(one: Job, contract: Contract, tally: Tally, source: FileSource, *, dry_run: bool) -> Answer:
+    problems = source.problems
+    status = "partial" if problems else "done"
+    document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
+    document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
+    if tally.finished:
+        document["finished"] = tally.finished
+    if dry_run:
+        document["dry_run"] = True
+    if problems:
+        document["problems"] = [{"error": problem.what, "do": problem.do} for problem in problems]
+    one.summary = document
+    nothing = "" if document["received"] or problems else _why_nothing(one.workspace, contract)
+    lines = [*_lines(tally, document, problems), *([nothing] if nothing else [])]
+    if dry_run:
+        lines.append("Dry run: nothing was changed.")
+    else:
+        lines += _next(one.workspace, one.stream, tally)
+    return Answer(document, lines, 2 if problems else 0)
+
+
+def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserError]) -> Iterator[str]:
+    """The equation, what was quarantined and why, and what could not be read."""
+    yield f"{equation(document)}      {document['seconds']:.1f} s"
+    top = tally.top()
+    rows = [(f"{number:,}", check, *_example(*tally.examples[check])) for check, number in list(top.items())[:_SHOWN]]
+    widths = [max((len(row[at]) for row in rows), default=0) for at in range(3)]
+    for number, check, value, place in rows:
+        yield f"{number.rjust(max(widths[0], 4))}  {check.ljust(widths[1])}    {value.ljust(widths[2])}    {place}"
+    if len(top) > _SHOWN:
+        yield f"      and {len(top) - _SHOWN} more checks: {hint('quarantine stats')}"
+    yield from marks(document)
+    yield from (f"  {sentence}" for sentence in tally.finished)
+    for problem in problems:
+        yield f"Not read: {problem.what} {problem.do}".rstrip()
+
+
+def _example(fault: Fault, row: Rejected) -> tuple[str, str]:
+    """What is wrong in one record, and where it is."""
+    value = "" if fault.value is None else f'"{printable(fault.value, 24)}"'
+    kind = fault.check.rpartition(".")[2]
+    if kind in {"time", "parse", "encoding"} and fault.detail:
+        value = printable(fault.detail, 40)
+    elif kind == "required":
+        value = "missing"
+    elif kind == "range":
+        value = f"{printable(fault.value or '', 24)} {fault.detail}".strip()
+    return value or printable(fault.detail, 40), f"{shown_place(row.place)}:{row.line}"
+
+
+def _why_nothing(workspace: Workspace, contract: Contract) -> str:
+    from hotfire.clock import iso
+
+    totals = workspace.store.query("last_commit", stream=contract.stream)["committed_at_ns"].item()
+    if totals is None:
+        return "The source holds no records yet."
+    return f"Nothing new since {iso(totals)[:19]}Z: everything was read up to its end before."
+
+
+def _next(workspace: Workspace, stream: str, tally: Tally) -> Iterator[str]:
+    if tally.first:
+        shard, batch_seq, row_no = tally.first
+        rows = workspace.store.query("quarantine_of_batch", stream=stream, shard=shard, batch_seq=batch_seq)
+        found = rows.filter(rows["row_no"] == row_no)["id"].to_list()
+        if found:
+            yield f"Next: {hint(f'quarantine show {found[0]}')}"
+    elif tally.counts and tally.counts.stored:
+        yield f"Next: {hint('balance')}"

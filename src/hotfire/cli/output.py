@@ -1,0 +1,111 @@
+"""What a command answers, and how it is printed: text for people, or exactly one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command has found out.
+
+    Attributes:
+        document: for `--json`: values that JSON has.
+        lines: for people; made only when they are printed.
+        exit_code: 0 fine, 1 a check did not hold, 2 the user's mistake, 3 an outage or a refused start.
+    """
+
+    document: Any
+    lines: Iterable[str] = ()
+    exit_code: int = 0
+
+
+FATES = ("stored", "duplicate", "superseded", "quarantined")
+
+
+def say(answer: Answer, *, as_json: bool) -> int:
+    """Print an answer on stdout; returns its exit code."""
+    if as_json:
+        click.echo(json.dumps(answer.document, default=str))
+    else:
+        for line in answer.lines:
+            click.echo(line, color=_colours(sys.stdout))
+    return answer.exit_code
+
+
+def complain(what: str, do: str, *, as_json: bool) -> None:
+    """Print an error: as the one JSON document on stdout, or as sentences on stderr."""
+    if as_json:
+        click.echo(json.dumps({"error": what, "do": do}))
+    else:
+        shown = click.style("Error:", fg="red", bold=True)
+        click.echo(f"{shown} {what}" + (f"\n{do}" if do else ""), err=True, color=_colours(sys.stderr))
+
+
+def equation(counts: Mapping[str, int], whole: str = "received") -> str:
+    """The conservation equation in one line: `received 10 = stored 8 + duplicate 1 + quarantined 1`."""
+    always = {"stored"} if not counts[whole] else set(FATES) - {"superseded"}
+    shown = [fate for fate in FATES if counts.get(fate) or (fate in counts and fate in always)]
+    terms = [f"{fate} {counts[fate]:,}" for fate in shown]
+    return f"{whole} {counts[whole]:,} = {' + '.join(terms)}"
+
+
+def marks(counts: Mapping[str, int]) -> list[str]:
+    """A line about stored rows that were corrected or late; none where there were none."""
+    said = [f"{counts[mark]:,} {mark}" for mark in ("corrected", "late") if counts[mark]]
+    return [f"  of the stored rows: {', '.join(said)}"] if said else []
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
+    """Lines of a table: numbers to the right, everything else to the left."""
+    rows = list(rows)
+    cells = [["" if value is None else _cell(value) for value in row] for row in rows]
+    right = [all(isinstance(row[at], int | float) or row[at] is None for row in rows) for at in range(len(names))]
+    widths = [max(len(one[at]) for one in (names, *cells)) for at in range(len(names))]
+    yield click.style(_row(names, widths, right), bold=True)
+    yield _row(["-" * width for width in widths], widths, right)
+    for row in cells:
+        yield _row(row, widths, right)
+
+
+def printable(text: str, most: int = 200) -> str:
+    """A text on one line: control characters escaped, shortened to `most` characters."""
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:most])
+    return shown + ("..." if len(text) > most else "")
+
+
+def hint(words: str) -> str:
+    """A command to type next, for the workspace that this one was called for: `hotfire -C ws balance`."""
+    context = click.get_current_context(silent=True)
+    folder = context.find_root().params.get("workspace") if context else None
+    return f"hotfire {f'-C {folder} ' if folder else ''}{words}"
+
+
+def terminal(stream: Any = None) -> bool:
+    """Whether a person looks at the stream (stderr if None)."""
+    return bool((stream or sys.stderr).isatty())
+
+
+def _colours(stream: Any) -> bool:
+    return terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.10g}" if isinstance(value, float) else printable(str(value), 80)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    aligned = [
+        cell.rjust(width) if numeric else cell.ljust(width)
+        for cell, width, numeric in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(aligned).rstrip()

@@ -1,0 +1,307 @@
+"""`hotfire quarantine`: rejected rows, listed, shown, counted, replayed and discarded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotfire.cli.balance import chosen
+from hotfire.cli.command import Command, Commands
+from hotfire.cli.output import Answer, equation, hint, printable, table
+from hotfire.cli.place import shown_place
+from hotfire.cli.workspace import complete_stream, settings_of
+from hotfire.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from hotfire.rows import Fault, Outcome
+    from hotfire.workspace.wiring import Workspace
+
+_PAGE = 10_000
+STATES = ("open", "repaired", "discarded")
+HERE = "hotfire.cli.quarantine"
+
+
+@click.command(
+    cls=Commands,
+    places={
+        "list": (f"{HERE}:list_rows", "rejected rows, oldest first"),
+        "show": (f"{HERE}:show", "one row, with a caret under each bad field"),
+        "stats": (f"{HERE}:stats", "how many rows broke each check"),
+        "replay": (f"{HERE}:replay", "judge them again, by today's contract"),
+        "discard": (f"{HERE}:discard", "give rows up; a tombstone stays"),
+    },
+)
+def quarantine() -> None:
+    """Rejected rows: whole, with every check they broke and the place they came from."""
+
+
+@click.command("list", cls=Command)
+@click.option("--stream", default="", shell_complete=complete_stream, help="Only rows of this stream.")
+@click.option("--check", default="", help="Only rows that broke this check.")
+@click.option("--state", type=click.Choice([*STATES, "all"]), default="open", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+def list_rows(stream: str, check: str, state: str, limit: int) -> Answer:
+    """Rejected rows, oldest first."""
+    from hotfire.workspace.wiring import Workspace
+
+    settings = settings_of()
+    if stream:
+        settings.stream(stream)
+    wanted = "" if state == "all" else state
+    found: list[dict[str, Any]] = []
+    with Workspace(settings) as workspace:
+        for row, faults in _rows(workspace, stream, wanted):
+            if check in {"", *(fault.check for fault in faults)}:
+                found.append(_listed(row, faults))
+            if len(found) > limit:
+                break
+    more, found = len(found) > limit, found[:limit]
+    return Answer({"rows": found, "more": more}, _list_lines(found, state, more=more))
+
+
+@click.command(cls=Command)
+@click.argument("quarantine_id", metavar="ID", type=int)
+def show(quarantine_id: int) -> Answer:
+    """One row: where it came from, every check it broke, and the record with a caret under each bad field."""
+    from hotfire.workspace.wiring import Workspace
+
+    with Workspace(settings_of()) as workspace:
+        rows = workspace.store.query("quarantine_row", id=quarantine_id)
+        if rows.is_empty():
+            raise UserError(f"There is no row {quarantine_id} in quarantine.", f"List them: {hint('quarantine list')}")
+        return _shown(workspace, rows.row(0, named=True))
+
+
+@click.command(cls=Command)
+@click.argument("stream", required=False, shell_complete=complete_stream)
+def stats(stream: str | None) -> Answer:
+    """How many rows broke each check. A row counts once in the total, and once in each check it broke."""
+    from hotfire.workspace.wiring import Workspace
+
+    settings = settings_of()
+    streams = {}
+    with Workspace(settings) as workspace:
+        for name in chosen(settings, stream):
+            streams[name] = _counted(workspace, name)
+    checks = _merged([one["checks"] for one in streams.values()])
+    total = sum(one["total"] for one in streams.values())
+    document = {"total": total, "checks": checks, "streams": streams}
+    return Answer(document, _stats_lines(total, checks, streams))
+
+
+@click.command(cls=Command)
+@click.argument("stream", required=False, shell_complete=complete_stream)
+@click.option("--check", default="", help="Only rows that broke this check.")
+@click.option("--dry-run", is_flag=True, help="Say what would become of them; change nothing.")
+def replay(stream: str | None, check: str, *, dry_run: bool) -> Answer:
+    """Judge rejected rows again, by today's contract. Those that pass leave quarantine, the others stay."""
+    from hotfire.workspace.wiring import Workspace
+
+    settings = settings_of()
+    with Workspace(settings, dry_run=dry_run) as workspace:
+        found = [_replayed(workspace, name, check) for name in chosen(settings, stream)]
+    names = ("moved", "stored", "duplicate", "superseded", "still", "given_up")
+    totals = {name: sum(one[name] for one in found) for name in names}
+    document = found[0] if stream else {**totals, "checks": _merged([one["checks"] for one in found]), "streams": found}
+    if dry_run:
+        document = {**document, "dry_run": True}
+    return Answer(document, _replay_lines(found, settings.engine.quarantine_tries, dry_run=dry_run))
+
+
+@click.command(cls=Command)
+@click.argument("quarantine_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why; it is kept with the row.")
+def discard(quarantine_ids: tuple[int, ...], reason: str) -> Answer:
+    """Give rows up. They are never replayed; a tombstone with the reason stays, and the row stays counted."""
+    from hotfire.cli.jobs import job
+    from hotfire.workspace.wiring import Workspace
+
+    if not reason.strip():
+        raise UserError("The reason is empty.", "Say why in a few words: --reason TEXT")
+    with Workspace(settings_of()) as workspace, job(workspace, "quarantine discard", "") as one:
+        done = [number for number in dict.fromkeys(quarantine_ids) if workspace.store.discard(number, reason)]
+        left = [number for number in dict.fromkeys(quarantine_ids) if number not in done]
+        one.summary = {"discarded": done, "not_open": left, "reason": reason}
+    lines = [f"discarded {len(done):,} rows: {reason}"]
+    lines += [f"row {number} is not open in quarantine" for number in left]
+    return Answer(one.summary, lines, 2 if left else 0)
+
+
+def _rows(workspace: Workspace, stream: str, state: str) -> Iterator[tuple[dict[str, Any], Sequence[Fault]]]:
+    after = 0
+    while True:
+        page: pl.DataFrame = workspace.store.query(
+            "quarantine_list", stream=stream, state=state, after=after, page=_PAGE
+        )
+        for row in page.rows(named=True):
+            yield row, _faults(row["faults"])
+        if page.height < _PAGE:
+            return
+        after = page["id"][-1]
+
+
+def _faults(text: str) -> Sequence[Fault]:
+    import msgspec
+
+    from hotfire.rows import Fault
+
+    return msgspec.json.decode(text, type=list[Fault])
+
+
+def _checks(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    return [{"check": fault.check, "value": fault.value, "detail": fault.detail} for fault in faults]
+
+
+def _listed(row: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+    names = ("id", "stream", "state", "place", "line", "batch_seq", "tries")
+    return {**{name: row[name] for name in names}, "checks": _checks(faults), "reason": row["reason"]}
+
+
+def _list_lines(found: Sequence[Mapping[str, Any]], state: str, *, more: bool) -> Iterator[str]:
+    if not found:
+        yield "Nothing is in quarantine." if state == "open" else f"No such rows ({state})."
+        return
+    rows = []
+    for one in found:
+        first, others = one["checks"][0], len(one["checks"]) - 1
+        checks = first["check"] + (f" (+{others})" if others else "")
+        value = printable(first["value"], 30) if first["value"] is not None else printable(first["detail"], 30)
+        place = f"{shown_place(one['place'])}:{one['line']}"
+        rows.append((one["id"], one["stream"], checks, value, place, one["state"]))
+    yield from table(("id", "stream", "check", "value", "place", "state"), rows)
+    if more:
+        yield f"... and more: --limit, or {hint('quarantine stats')}"
+    number = found[0]["id"]
+    yield f"Next: {hint(f'quarantine show {number}')}"
+
+
+def _counted(workspace: Workspace, stream: str) -> dict[str, Any]:
+    """One stream's open rows by check, and all its rows by state."""
+    states = dict.fromkeys(STATES, 0)
+    checks: dict[str, int] = {}
+    for row, faults in _rows(workspace, stream, ""):
+        states[row["state"]] += 1
+        for check in {fault.check for fault in faults} if row["state"] == "open" else ():
+            checks[check] = checks.get(check, 0) + 1
+    return {"total": states["open"], "checks": _merged([checks]), "states": states}
+
+
+def _merged(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for check, number in one.items():
+            total[check] = total.get(check, 0) + number
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _stats_lines(total: int, checks: Mapping[str, int], streams: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{total:,} rows in quarantine" + (", by check (a row may have broken several):" if total else "")
+    for name, one in streams.items():
+        if len(streams) > 1 and one["total"]:
+            yield f"{name}: {one['total']:,}"
+        for check, number in one["checks"].items():
+            yield f"{number:>8,}  {check}"
+        gone = [f"{one['states'][state]:,} {state}" for state in ("repaired", "discarded") if one["states"][state]]
+        if gone:
+            yield f"          ({name}, earlier: {', '.join(gone)})"
+    if checks:
+        yield f"Next: {hint(f'quarantine list --check {next(iter(checks))}')}"
+
+
+def _shown(workspace: Workspace, row: Mapping[str, Any]) -> Answer:
+    import msgspec
+
+    from hotfire.clock import iso
+    from hotfire.quarantine.show import Record, pointed, safe, spots
+
+    contract = workspace.contract_of(row["contract"])
+    facts = msgspec.json.decode(row["facts"])
+    record, faults = Record.of(row["raw"], facts.get("reading", facts)), _faults(row["faults"])
+    batch = workspace.store.query(
+        "ledger_batch", stream=row["stream"], shard=row["shard"], batch_seq=row["batch_seq"]
+    ).row(0, named=True)
+    names = ("id", "stream", "state", "place", "line", "shard", "batch_seq", "row_no", "tries", "reason")
+    document = {name: row[name] for name in names} | {
+        "offset": row["at_offset"],
+        "contract_version": contract.version,
+        "received_at": iso(batch["received_at_ns"]),
+        "job_id": batch["job_id"],
+        "repaired_batch_seq": row["repaired_seq"],
+        "repaired_fate": row["repaired_fate"],
+        "checks": _checks(faults),
+        "raw": row["raw"].decode(errors="backslashreplace"),
+    }
+    places = [spots(record, fault, contract) for fault in faults]
+    for one, found in zip(document["checks"], places, strict=True):
+        one["spans"] = found
+
+    def lines() -> Iterator[str]:
+        yield click.style(f"Row {row['id']} of quarantine: {row['stream']}, {_state(document)}", bold=True)
+        yield f"  from      {shown_place(row['place'])}:{row['line']}"
+        yield f"  batch     {row['batch_seq']}, record {row['row_no']}, received {document['received_at'][:19]}Z"
+        yield f"  contract  {row['stream']} {contract.version}"
+        for fault, found in zip(faults, places, strict=True):
+            value = "" if fault.value is None else f"  {safe(fault.value[:60])!s}"
+            detail = f"  ({printable(fault.detail, 60)})" if fault.detail else ""
+            yield ""
+            yield click.style(fault.check, fg="yellow") + value + detail
+            text, carets = pointed(record, found)
+            yield f"  {text}"
+            if carets:
+                yield click.style(f"  {carets}", fg="red")
+        if row["state"] == "open":
+            yield ""
+            stream = row["stream"]
+            yield f"Next: mend contracts/{stream}, then {hint(f'quarantine replay {stream} --dry-run')}"
+
+    return Answer(document, lines())
+
+
+def _state(document: Mapping[str, Any]) -> str:
+    if document["state"] == "repaired":
+        return f"repaired by batch {document['repaired_batch_seq']} ({document['repaired_fate']})"
+    if document["state"] == "discarded":
+        return f"discarded: {printable(document['reason'])}"
+    return f"open, tried again {document['tries']} times" if document["tries"] else "open"
+
+
+def _replayed(workspace: Workspace, stream: str, check: str) -> dict[str, Any]:
+    from hotfire.cli.jobs import job
+    from hotfire.engine.loop import run
+
+    moved = dict.fromkeys(("stored", "duplicate", "superseded"), 0)
+    still: list[dict[str, int]] = []
+
+    with job(workspace, "quarantine replay", stream) as one:
+
+        def watch(outcome: Outcome) -> None:
+            one.watch(outcome)
+            for fate in outcome.repaired.values():
+                moved[fate] += 1
+            retried = outcome.retried.values()
+            still.extend(dict.fromkeys((fault.check for fault in faults), 1) for faults in retried)
+
+        run(workspace.repair_flow(workspace.prepare(stream), one.job_id, check), watch, repair=True)
+        tries = workspace.settings.engine.quarantine_tries
+        given_up = int(workspace.store.query("quarantine_given_up", stream=stream, tries=tries)["rows"].item())
+        one.summary = {"stream": stream, "moved": sum(moved.values()), **moved, "still": len(still)}
+        one.summary |= {"given_up": given_up, "checks": _merged(still)}
+    return one.summary
+
+
+def _replay_lines(found: Sequence[Mapping[str, Any]], tries: int, *, dry_run: bool) -> Iterator[str]:
+    width = max((len(one["stream"]) for one in found), default=0)
+    for one in found:
+        still = f", still in quarantine {one['still']:,}" if one["still"] else ""
+        yield f"{one['stream'].ljust(width)}  {equation(one, 'moved')}{still}"
+        for check, number in one["checks"].items():
+            yield f"{number:>8,}  {check}"
+        if one["given_up"]:
+            yield f"  {one['given_up']:,} rows were tried {tries} times in vain and are left alone."
+            yield f"  Discard them ({hint('quarantine discard ID --reason TEXT')}), or raise engine.quarantine_tries."
+    if dry_run:
+        yield "Dry run: nothing was changed."

@@ -1,0 +1,71 @@
+"""Which workspace a command works in, and `hotfire init`, which makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotfire.cli.command import Command
+from hotfire.cli.output import Answer
+from hotfire.errors import HotfireError
+
+if TYPE_CHECKING:
+    from hotfire.workspace.model import Settings
+
+TEMPLATES = ("engines", "dyno", "fleet")
+
+
+def settings_of(overrides: Mapping[str, Any] | None = None, folder: Path | None = None) -> Settings:
+    """The settings of the workspace that `--workspace` names, or the one around the working folder."""
+    from hotfire.workspace.settings import current
+
+    start = folder or click.get_current_context().find_root().params.get("workspace")
+    return current(overrides, start)
+
+
+def complete_stream(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
+    """Streams whose name begins like what was typed; none where there is no workspace."""
+    try:
+        streams = settings_of({}, ctx.find_root().params.get("workspace")).streams
+    except HotfireError:
+        return []
+    return [name for name in streams if name.startswith(incomplete)]
+
+
+@click.command(cls=Command)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--template", type=click.Choice(TEMPLATES), help="A reference workspace; else an empty one.")
+def init(folder: Path, template: str | None) -> Answer:
+    """Make a workspace: a folder with settings and a contract for each stream."""
+    from hotfire.workspace.templates import create
+
+    files = create(template, folder)
+    document = {"workspace": str(folder.absolute()), "template": template, "files": files}
+    return Answer(document, _made(folder, template, files))
+
+
+def _made(folder: Path, template: str | None, files: list[str]) -> Iterator[str]:
+    yield f"Made the workspace {folder} with {len(files)} files."
+    yield "Next:"
+    if folder.absolute() != Path.cwd():
+        yield f"  cd {folder}"
+    yield from (f"  {line}" for line in _FIRST_STEPS[template])
+
+
+_FIRST_STEPS: Mapping[str | None, tuple[str, ...]] = {
+    "engines": (
+        "hotfire simulate engine_telemetry --to incoming/burn-1.csv",
+        "hotfire ingest engine_telemetry",
+        "hotfire balance",
+    ),
+    "dyno": ("hotfire ingest dyno_telemetry --from train_FD001.txt", "hotfire balance"),
+    "fleet": ("hotfire ingest events --from events.jsonl", "hotfire quarantine stats", "hotfire balance"),
+    None: (
+        "hotfire contract infer FILE --stream NAME     # a draft: save it as contracts/NAME/v1.yaml",
+        "hotfire contract lint",
+        "hotfire ingest NAME --from FILE",
+    ),
+}
