@@ -52,6 +52,11 @@ class Property:
         return "out_of_range" in self.settings.values
 
 
+def is_free_name(name: str) -> bool:
+    """Whether a column may be called so."""
+    return bool(NAME.fullmatch(name)) and name not in _RESERVED and not name.startswith("hf_")
+
+
 def read_properties(doc: Document, owner: dict[str, Any], path: Path) -> list[Property]:
     """All columns below a schema object or a nested property, in order, with what is wrong noted in the document."""
     return _flatten(doc, owner, path, "", "")
@@ -119,7 +124,7 @@ def _check_name(doc: Document, name: str, where: Path) -> None:
         snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
         hint = f"call it `{snake}` and add `hotfire.path: {name}`" if NAME.fullmatch(snake) else ""
         doc.error(where, name, "a column's name is snake_case: a-z, 0-9 and _, at most 60 characters", hint)
-    elif name in _RESERVED or name.startswith("hf_"):
+    elif not is_free_name(name):
         doc.error(where, name, "is one of hotfire's own column names", f"call it `source_{name}` and set hotfire.path")
 
 

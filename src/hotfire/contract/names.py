@@ -1,0 +1,82 @@
+"""What the name of a channel says about its unit and its possible readings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hotfire import units
+from hotfire.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ENDINGS: Mapping[str, str] = {
+    "degc": "degC", "celsius": "degC", "degf": "degF", "fahrenheit": "degF", "kelvin": "K", "degr": "degR", "degk": "K",
+    "bar": "bar", "mbar": "mbar", "pa": "Pa", "kpa": "kPa", "mpa": "MPa", "hpa": "hPa", "psi": "psi", "psia": "psia",
+    "kg": "kg", "kg_s": "kg/s", "kgs": "kg/s", "g_s": "g/s", "lbm_s": "lbm/s", "lb_s": "lbm/s", "pps": "pps",
+    "mm": "mm", "cm": "cm", "km": "km", "um": "um", "meters": "m", "m_s": "m/s", "mps": "m/s", "ms2": "m/s^2",
+    "m_s2": "m/s^2", "km_h": "km/h", "kmh": "km/h", "kph": "km/h", "mph": "mph", "rpm": "rpm", "hz": "Hz", "khz": "kHz",
+    "pct": "%", "percent": "%", "ppm": "ppm", "ppb": "ppb", "volt": "V", "volts": "V", "mv": "mV", "kv": "kV",
+    "amp": "A", "amps": "A", "ma": "mA", "watt": "W", "watts": "W", "kw": "kW", "mw": "mW", "kwh": "kWh", "wh": "Wh",
+    "deg": "deg", "rad": "rad", "rad_s": "rad/s", "deg_s": "deg/s", "seconds": "s", "sec": "s", "ms": "ms", "us": "us",
+    "minutes": "min", "hours": "h", "l_min": "L/min", "lpm": "L/min", "gpm": "gpm", "cfm": "cfm", "kn": "kN",
+    "newton": "N", "newtons": "N", "lbf": "lbf", "nm": "N*m", "lux": "lx", "lx": "lx", "db": "dB", "dbm": "dBm",
+}  # fmt: skip
+
+_WORDS: Mapping[str, str] = {
+    "temp": "degC", "temperature": "degC", "humidity": "%", "battery": "%", "soc": "%", "voltage": "V", "current": "A",
+    "power": "W", "frequency": "Hz", "lat": "deg", "latitude": "deg", "lon": "deg", "lng": "deg", "longitude": "deg",
+}  # fmt: skip
+
+_NATURAL: Mapping[str, tuple[float, float]] = {
+    "lat": (-90, 90),
+    "latitude": (-90, 90),
+    "lon": (-180, 180),
+    "lng": (-180, 180),
+    "longitude": (-180, 180),
+    "humidity": (0, 100),
+    "battery": (0, 100),
+    "soc": (0, 100),
+}
+
+
+def unit_of(path: str, name: str, numbers: pl.Series) -> tuple[str, str] | None:
+    """A unit and why it is believed: brackets in the header, the end of the name, a word in it."""
+    bracketed = re.search(r"[\[(]([^\])]{1,20})[\])]", path)
+    if bracketed and _known(bracketed[1].strip()):
+        return bracketed[1].strip(), "the header says so"
+    words = name.split("_")
+    for size in (2, 1):
+        ending = "_".join(words[-size:])
+        if ending in _ENDINGS and (len(words) > size or len(ending) > 2):
+            return _ENDINGS[ending], f"the name ends in {ending}"
+    if words[-1] in ("c", "f") and any(word.startswith("temp") for word in words):
+        return f"deg{words[-1].upper()}", f"a temperature that ends in {words[-1]}"
+    for word in words:
+        if word in _WORDS:
+            unit = _WORDS[word]
+            if unit == "%" and len(numbers) and numbers.is_between(0, 1).all():
+                return "ratio", f"{word} between 0 and 1"
+            return unit, f"the usual unit of {word}"
+    if "pressure" in words and len(numbers) and numbers.is_between(800, 1100).mean() == 1:
+        return "hPa", "a pressure near 1000"
+    return None
+
+
+def natural_range(name: str, unit: str | None, numbers: pl.Series) -> tuple[float, float] | None:
+    """The readings that a quantity can have at all; None where that is not known, or the sample says otherwise."""
+    word = next((word for word in name.split("_") if word in _NATURAL), None)
+    found = _NATURAL[word] if word else (0.0, 100.0) if unit in ("%", "percent") else None
+    if found is not None and unit == "ratio":
+        found = (0.0, 1.0)
+    return found if found is not None and bool(numbers.is_between(*found).all()) else None
+
+
+def _known(unit: str) -> bool:
+    try:
+        units.parse(unit)
+    except UserError:
+        return False
+    return True
