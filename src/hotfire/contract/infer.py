@@ -24,8 +24,8 @@ _ASSET_NAME = re.compile(
     r"(^|_)(asset|device|engine|machine|vehicle|unit|robot|sensor|node|serial|tag|station|rig)(_|$)"
 )
 _KEY_NAME = re.compile(r"^(id|uuid|guid|key)$|(^|_)(event|message|record|reading|row|measurement)_?(id|uuid)$")
-_NUMBER = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-_WHOLE = r"^-?[0-9]{1,18}$"
+_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+_WHOLE = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _ACCEPTED = 0.01
 
 
@@ -213,7 +213,8 @@ def _describe(guess: _Guess, *, entity: bool) -> None:
         numbers = guess.values.cast(pl.Float64, strict=False)
         numbers = numbers.filter(numbers.is_finite())
         guess.unit = unit_of(guess.path, guess.name, numbers)
-        if not guess.name.endswith("_id") and len(numbers):
+        counts = guess.type == "integer" and numbers.is_sorted() and numbers.n_unique() > 2
+        if not counts and not guess.name.endswith("_id") and len(numbers):
             guess.limits = _range(guess, numbers, keep_all=entity)
     elif guess.type == "string":
         values = guess.values.drop_nulls()
@@ -234,18 +235,15 @@ def _range(guess: _Guess, numbers: pl.Series, *, keep_all: bool) -> tuple[float 
     low, high = float(near.min() or 0), float(near.max() or 0)  # type: ignore[arg-type] # floats by construction
     margin = Decimal(high) - Decimal(low)
     margin = margin / 4 if margin else max(abs(Decimal(high)) / 4, Decimal(1))
-    wide = (
-        _outwards(Decimal(low) - margin, margin, ROUND_FLOOR),
-        _outwards(Decimal(high) + margin, margin, ROUND_CEILING),
-    )
+    step = Decimal(1).scaleb(max(margin.adjusted(), 0 if guess.type == "integer" else -300))
+    wide = _outwards(Decimal(low) - margin, step, ROUND_FLOOR), _outwards(Decimal(high) + margin, step, ROUND_CEILING)
     wide = (max(wide[0], 0.0), wide[1]) if low >= 0 else wide
     left_out = len(numbers) - len(near)
-    why = f"the sample's range and a quarter more{f', without {left_out} outliers' if left_out else ''}"
-    return tuple(value if math.isfinite(value) else None for value in wide) + (why,)  # type: ignore[return-value]
+    why = f"the sample's range and a quarter more{f', without {left_out} far out' if left_out else ''}"
+    return (wide[0] if math.isfinite(wide[0]) else None, wide[1] if math.isfinite(wide[1]) else None, why)
 
 
-def _outwards(value: Decimal, margin: Decimal, rounding: str) -> float:
-    step = Decimal(1).scaleb(margin.adjusted())
+def _outwards(value: Decimal, step: Decimal, rounding: str) -> float:
     return float((value / step).to_integral_value(rounding) * step)
 
 
@@ -287,9 +285,9 @@ def _write_column(guess: _Guess) -> list[str]:
         texts = [f"{name}: {_number(value)}" for name, value in bounds if value is not None]
         lines += [f"        logicalTypeOptions: {{{', '.join(texts)}}}  # guess: {guess.limits[2]}"] if texts else []
     if guess.allowed is not None:
-        texts = ", ".join(_quoted(value) for value in guess.allowed[0])
+        values = ", ".join(_quoted(value) for value in guess.allowed[0])
         lines.append(f"        quality:  # guess: {guess.allowed[1]}")
-        lines.append(f"          - {{metric: invalidValues, mustBe: 0, arguments: {{validValues: [{texts}]}}}}")
+        lines.append(f"          - {{metric: invalidValues, mustBe: 0, arguments: {{validValues: [{values}]}}}}")
     return lines + _write_settings(guess)
 
 

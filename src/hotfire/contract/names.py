@@ -54,15 +54,17 @@ def unit_of(path: str, name: str, numbers: pl.Series) -> tuple[str, str] | None:
             return _ENDINGS[ending], f"the name ends in {ending}"
     if words[-1] in ("c", "f") and any(word.startswith("temp") for word in words):
         return f"deg{words[-1].upper()}", f"a temperature that ends in {words[-1]}"
-    for word in words:
-        if word in _WORDS:
-            unit = _WORDS[word]
-            if unit == "%" and len(numbers) and numbers.is_between(0, 1).all():
-                return "ratio", f"{word} between 0 and 1"
-            return unit, f"the usual unit of {word}"
-    if "pressure" in words and len(numbers) and numbers.is_between(800, 1100).mean() == 1:
-        return "hPa", "a pressure near 1000"
-    return None
+    return _usual_unit(words, numbers)
+
+
+def _usual_unit(words: list[str], numbers: pl.Series) -> tuple[str, str] | None:
+    word = next((word for word in words if word in _WORDS), None)
+    if word is None:
+        near_air = "pressure" in words and len(numbers) > 0 and bool(numbers.is_between(800, 1100).all())
+        return ("hPa", "a pressure near 1000") if near_air else None
+    if _WORDS[word] == "%" and len(numbers) and numbers.is_between(0, 1).all():
+        return "ratio", f"{word} between 0 and 1"
+    return _WORDS[word], f"the usual unit of {word}"
 
 
 def natural_range(name: str, unit: str | None, numbers: pl.Series) -> tuple[float, float] | None:
