@@ -53,7 +53,7 @@ crash: $(READY) ## kill -9 at random instants, CRASHES times
 docs: $(READY) ## the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
-lock: $(READY) ## requirements.lock, anew from pyproject.toml
+lock: $(READY) ## requirements.lock, brought up to what pyproject.toml asks for
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --python-version 3.11 \
 		--no-annotate --custom-compile-command 'make lock' -o requirements.lock pyproject.toml
 
