@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import polars as pl
-import yaml
 
 from hotfire.contract.columns import is_free_name
-from hotfire.contract.model import TimeFormat, Type
+from hotfire.contract.draft import Guess, write_draft
+from hotfire.contract.model import TimeFormat
 from hotfire.contract.names import natural_range, unit_of
 from hotfire.contract.times import to_date, to_ns
 from hotfire.errors import UserError
@@ -27,33 +26,6 @@ _KEY_NAME = re.compile(r"^(id|uuid|guid|key)$|(^|_)(event|message|record|reading
 _NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _WHOLE = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _ACCEPTED = 0.01
-
-
-@dataclass(slots=True)
-class _Guess:
-    """What is believed of one column, and why."""
-
-    name: str
-    path: str
-    values: pl.Series
-    type: Type = "string"
-    why: str = ""
-    format: TimeFormat = "iso"
-    zone: str | None = None
-    coerce: bool = False
-    unit: tuple[str, str] | None = None
-    limits: tuple[float | None, float | None, str] | None = None
-    allowed: tuple[list[str], str] | None = None
-    key: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        return self.values.null_count() == 0
-
-    @property
-    def unique(self) -> bool:
-        return self.complete and self.values.n_unique() == len(self.values)
 
 
 def infer(frame: pl.DataFrame, stream: str) -> str:
@@ -82,7 +54,7 @@ def infer(frame: pl.DataFrame, stream: str) -> str:
     for guess in guesses:
         if guess not in (asset, time, *key):
             _describe(guess, entity=asset is None)
-    return _write(stream, guesses, asset, time, key)
+    return write_draft(stream, guesses, asset, time, key)
 
 
 def _names(paths: Sequence[str]) -> list[str]:
@@ -103,8 +75,8 @@ def _names(paths: Sequence[str]) -> list[str]:
     return names
 
 
-def _column(name: str, values: pl.Series, spare: float, textual: bool) -> _Guess:  # noqa: FBT001 - private
-    guess = _Guess(name, values.name, values)
+def _column(name: str, values: pl.Series, spare: float, textual: bool) -> Guess:  # noqa: FBT001 - private
+    guess = Guess(name, values.name, values)
     if values.null_count() == len(values):
         guess.why = "no values in the sample"
         guess.values = values.cast(pl.String)
@@ -124,12 +96,12 @@ def _column(name: str, values: pl.Series, spare: float, textual: bool) -> _Guess
     return guess
 
 
-def _zone(guess: _Guess) -> None:
+def _zone(guess: Guess) -> None:
     if isinstance(guess.values.dtype, pl.Datetime) and guess.values.dtype.time_zone is None:
         guess.zone = "UTC"
 
 
-def _text(guess: _Guess, spare: float, textual: bool) -> None:  # noqa: FBT001 - private
+def _text(guess: Guess, spare: float, textual: bool) -> None:  # noqa: FBT001 - private
     """The type behind a text: an instant, a date, a truth, a number, or only text."""
     values = guess.values.drop_nulls()
 
@@ -155,7 +127,7 @@ def _text(guess: _Guess, spare: float, textual: bool) -> None:  # noqa: FBT001 -
             _epoch(guess, spare)
 
 
-def _epoch(guess: _Guess, spare: float) -> None:
+def _epoch(guess: Guess, spare: float) -> None:
     """Numbers that a name calls a time, and that fall into this century in one unit."""
     if not _TIME_NAME.search(guess.name) or guess.coerce:
         return
@@ -168,7 +140,7 @@ def _epoch(guess: _Guess, spare: float) -> None:
             return
 
 
-def _asset(guesses: Sequence[_Guess]) -> _Guess | None:
+def _asset(guesses: Sequence[Guess]) -> Guess | None:
     """The column that names what is observed: text, or numbers written as text, that repeats."""
     possible = [one for one in guesses if one.complete and one.values.dtype == pl.String and not one.coerce]
     possible = [one for one in possible if one.type in ("string", "integer") and not _KEY_NAME.search(one.name)]
@@ -182,20 +154,20 @@ def _asset(guesses: Sequence[_Guess]) -> _Guess | None:
     return None
 
 
-def _time(guesses: Sequence[_Guess]) -> _Guess | None:
+def _time(guesses: Sequence[Guess]) -> Guess | None:
     """The column that says when: a complete timestamp, by the best name."""
     best = ("event_time", "timestamp", "time", "ts", "datetime", "created_at")
     possible = [one for one in guesses if one.type == "timestamp" and _readable(one)]
     return min(possible, key=lambda one: best.index(one.name) if one.name in best else len(best), default=None)
 
 
-def _readable(guess: _Guess) -> bool:
+def _readable(guess: Guess) -> bool:
     """Whether nearly every row has an instant: the time of a row is required."""
     ns, _ = to_ns(guess.values, guess.format, guess.zone)
     return ns.null_count() <= _ACCEPTED / 2 * len(ns)
 
 
-def _key(guesses: Sequence[_Guess], asset: _Guess | None, time: _Guess | None) -> list[_Guess]:
+def _key(guesses: Sequence[Guess], asset: Guess | None, time: Guess | None) -> list[Guess]:
     """The columns that tell rows apart, beside asset and time."""
     possible = [one for one in guesses if one is not asset and one is not time and one.complete and not one.coerce]
     possible = [one for one in possible if one.type in ("string", "integer", "date")]
@@ -207,7 +179,7 @@ def _key(guesses: Sequence[_Guess], asset: _Guess | None, time: _Guess | None) -
     return (named or unique)[:1] or possible or list(guesses)[:1]
 
 
-def _describe(guess: _Guess, *, entity: bool) -> None:
+def _describe(guess: Guess, *, entity: bool) -> None:
     """Unit, range or enumeration of a column that is not part of the identity."""
     if guess.type in ("number", "integer"):
         numbers = guess.values.cast(pl.Float64, strict=False)
@@ -223,7 +195,7 @@ def _describe(guess: _Guess, *, entity: bool) -> None:
             guess.allowed = (distinct, f"{len(distinct)} texts in {len(values):,} rows")
 
 
-def _range(guess: _Guess, numbers: pl.Series, *, keep_all: bool) -> tuple[float | None, float | None, str]:
+def _range(guess: Guess, numbers: pl.Series, *, keep_all: bool) -> tuple[float | None, float | None, str]:
     natural = natural_range(guess.name, guess.unit[0] if guess.unit else None, numbers)
     if natural is not None:
         return (*natural, "what the name allows")
@@ -245,77 +217,3 @@ def _range(guess: _Guess, numbers: pl.Series, *, keep_all: bool) -> tuple[float 
 
 def _outwards(value: Decimal, step: Decimal, rounding: str) -> float:
     return float((value / step).to_integral_value(rounding) * step)
-
-
-def _write(stream: str, guesses: Sequence[_Guess], asset: _Guess | None, time: _Guess | None, key: list[_Guess]) -> str:
-    identity = [one for one in (asset, time, *key) if one is not None]
-    for position, guess in enumerate(identity, start=1):
-        guess.key = position
-    kind = "telemetry" if asset is not None else "entity"
-    why = "there are assets and times" if asset is not None else "no column names an asset, or none a time"
-    lines = [
-        "apiVersion: v3.1.0",
-        "kind: DataContract",
-        f"id: {stream}",
-        "version: 1.0.0",
-        "status: draft",
-        "schema:",
-        f"  - name: {stream}",
-        "    logicalType: object",
-        "    customProperties:",
-        f"      - {{property: hotfire.kind, value: {kind}}}  # guess: {why}",
-    ]
-    if asset is not None and time is not None:
-        lines.append(f"      - {{property: hotfire.asset, value: {asset.name}}}  # guess: {asset.why}")
-        lines.append(f"      - {{property: hotfire.time, value: {time.name}}}  # guess: the best name of a timestamp")
-    lines.append("    properties:")
-    for guess in guesses:
-        lines += _write_column(guess)
-    return "\n".join(lines) + "\n"
-
-
-def _write_column(guess: _Guess) -> list[str]:
-    lines = [f"      - name: {guess.name}"]
-    lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {guess.why}" if guess.why else ""))
-    if guess.key:
-        lines += ["        required: true", "        primaryKey: true  # guess: tells rows apart"]
-        lines.append(f"        primaryKeyPosition: {guess.key}")
-    if guess.limits is not None:
-        bounds = zip(("minimum", "maximum"), guess.limits[:2], strict=True)
-        texts = [f"{name}: {_number(value)}" for name, value in bounds if value is not None]
-        lines += [f"        logicalTypeOptions: {{{', '.join(texts)}}}  # guess: {guess.limits[2]}"] if texts else []
-    if guess.allowed is not None:
-        values = ", ".join(_quoted(value) for value in guess.allowed[0])
-        lines.append(f"        quality:  # guess: {guess.allowed[1]}")
-        lines.append(f"          - {{metric: invalidValues, mustBe: 0, arguments: {{validValues: [{values}]}}}}")
-    return lines + _write_settings(guess)
-
-
-def _write_settings(guess: _Guess) -> list[str]:
-    settings: list[tuple[str, str, str]] = []
-    if guess.path != guess.name:
-        settings.append(("path", _quoted(guess.path), ""))
-    if guess.unit is not None:
-        settings.append(("unit", _quoted(guess.unit[0]), guess.unit[1]))
-    if guess.format != "iso":
-        settings.append(("format", guess.format, "the size of the numbers"))
-    if guess.zone is not None:
-        settings.append(("zone", guess.zone, "the source gives none"))
-    if guess.coerce:
-        settings.append(("coerce", "true", "written as text"))
-    lines = ["        customProperties:"] if settings else []
-    for name, value, why in settings:
-        comment = f"  # guess: {why}" if why else ""
-        lines.append(f"          - {{property: hotfire.{name}, value: {value}}}{comment}")
-    return lines
-
-
-def _quoted(text: str) -> str:
-    return yaml.safe_dump(text, default_style='"', width=math.inf).strip()
-
-
-def _number(value: float) -> str:
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    mantissa, mark, exponent = repr(value).partition("e")
-    return f"{mantissa}{'' if '.' in mantissa or not mark else '.0'}{mark}{exponent}"

@@ -1,0 +1,128 @@
+"""A draft of a contract as YAML: what was guessed of each column, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from hotfire.contract.model import TimeFormat, Type
+
+
+@dataclass(slots=True)
+class Guess:
+    """What is believed of one column, and why.
+
+    Attributes:
+        why: of the type.
+        unit: the unit, and why.
+        limits: minimum, maximum, and why.
+        allowed: the only texts, and why.
+        key: its place in the primary key, from 1; 0 outside.
+    """
+
+    name: str
+    path: str
+    values: pl.Series
+    type: Type = "string"
+    why: str = ""
+    format: TimeFormat = "iso"
+    zone: str | None = None
+    coerce: bool = False
+    unit: tuple[str, str] | None = None
+    limits: tuple[float | None, float | None, str] | None = None
+    allowed: tuple[list[str], str] | None = None
+    key: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the sample has a value."""
+        return self.values.null_count() == 0
+
+    @property
+    def unique(self) -> bool:
+        """Whether no two rows of the sample have the same value."""
+        return self.complete and self.values.n_unique() == len(self.values)
+
+
+def write_draft(
+    stream: str, guesses: Sequence[Guess], asset: Guess | None, time: Guess | None, key: Sequence[Guess]
+) -> str:
+    """The YAML text. `asset` and `time` are both None for an entity, whose key then tells rows apart."""
+    identity = [one for one in (asset, time, *key) if one is not None]
+    for position, guess in enumerate(identity, start=1):
+        guess.key = position
+    kind = "telemetry" if asset is not None else "entity"
+    why = "there are assets and times" if asset is not None else "no column names an asset, or none a time"
+    lines = [
+        "apiVersion: v3.1.0",
+        "kind: DataContract",
+        f"id: {stream}",
+        "version: 1.0.0",
+        "status: draft",
+        "schema:",
+        f"  - name: {stream}",
+        "    logicalType: object",
+        "    customProperties:",
+        f"      - {{property: hotfire.kind, value: {kind}}}  # guess: {why}",
+    ]
+    if asset is not None and time is not None:
+        lines.append(f"      - {{property: hotfire.asset, value: {asset.name}}}  # guess: {asset.why}")
+        lines.append(f"      - {{property: hotfire.time, value: {time.name}}}  # guess: the best name of a timestamp")
+    lines.append("    properties:")
+    for guess in guesses:
+        lines += _write_column(guess)
+    return "\n".join(lines) + "\n"
+
+
+def _write_column(guess: Guess) -> list[str]:
+    lines = [f"      - name: {guess.name}"]
+    lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {guess.why}" if guess.why else ""))
+    if guess.key:
+        lines += ["        required: true", "        primaryKey: true  # guess: tells rows apart"]
+        lines.append(f"        primaryKeyPosition: {guess.key}")
+    if guess.limits is not None:
+        bounds = zip(("minimum", "maximum"), guess.limits[:2], strict=True)
+        texts = [f"{name}: {_number(value)}" for name, value in bounds if value is not None]
+        lines += [f"        logicalTypeOptions: {{{', '.join(texts)}}}  # guess: {guess.limits[2]}"] if texts else []
+    if guess.allowed is not None:
+        values = ", ".join(_quoted(value) for value in guess.allowed[0])
+        lines.append(f"        quality:  # guess: {guess.allowed[1]}")
+        lines.append(f"          - {{metric: invalidValues, mustBe: 0, arguments: {{validValues: [{values}]}}}}")
+    return lines + _write_settings(guess)
+
+
+def _write_settings(guess: Guess) -> list[str]:
+    settings: list[tuple[str, str, str]] = []
+    if guess.path != guess.name:
+        settings.append(("path", _quoted(guess.path), ""))
+    if guess.unit is not None:
+        settings.append(("unit", _quoted(guess.unit[0]), guess.unit[1]))
+    if guess.format != "iso":
+        settings.append(("format", guess.format, "the size of the numbers"))
+    if guess.zone is not None:
+        settings.append(("zone", guess.zone, "the source gives none"))
+    if guess.coerce:
+        settings.append(("coerce", "true", "written as text"))
+    lines = ["        customProperties:"] if settings else []
+    for name, value, why in settings:
+        comment = f"  # guess: {why}" if why else ""
+        lines.append(f"          - {{property: hotfire.{name}, value: {value}}}{comment}")
+    return lines
+
+
+def _quoted(text: str) -> str:
+    return yaml.safe_dump(text, default_style='"', width=math.inf).strip()
+
+
+def _number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    mantissa, mark, exponent = repr(value).partition("e")
+    return f"{mantissa}{'' if '.' in mantissa or not mark else '.0'}{mark}{exponent}"
