@@ -1,0 +1,1 @@
+"""Read-only SQL over the operational store, the lake and the marts."""

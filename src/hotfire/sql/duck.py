@@ -1,0 +1,262 @@
+"""One read-only statement over what the workspace has, in an in-memory DuckDB that can reach nothing else."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+
+from hotfire.errors import LakeUnusable, Refused, UserError
+from hotfire.sql.parse import Named, names, one_reading_statement
+from hotfire.sql.units import converted, labels
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+    from hotfire.contract.model import Contract
+
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+"""DuckDB must neither fetch extensions nor find Python's variables."""
+
+SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables[\s;]*", re.IGNORECASE)
+
+FOREIGN = ("INTERVAL", "BIT", "TIME WITH TIME ZONE", "UNION", "UHUGEINT", "VARIANT", "BIGNUM")
+"""Types that Polars does not have, or reads wrongly: shown as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Where the rows of named tables come from.
+
+    Attributes:
+        names: the operational store's tables, for suggestions and `SHOW TABLES`.
+        table: an operational table by name, with these columns at least (None: all; names it does not have are to be
+            ignored) and every row; None where there is no such table.
+        contract: a stream's contract; None where there is no such stream.
+        lake: a stream's data files and an empty frame with the columns of its table; None where it has none.
+        warehouse: the marts' DuckDB file, where there is one.
+    """
+
+    names: Sequence[str]
+    table: Callable[[str, frozenset[str] | None], pl.DataFrame | None]
+    contract: Callable[[str], Contract | None]
+    lake: Callable[[str], tuple[Sequence[str], pl.DataFrame] | None]
+    warehouse: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement found.
+
+    Attributes:
+        frame: the rows. Instants are UTC.
+        units: of the columns that have one.
+    """
+
+    frame: pl.DataFrame
+    units: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Capsule:
+    """Rows as bare Arrow. DuckDB would recognise a Polars frame and ask for pyarrow; Polars would look so closely at a
+    DuckDB relation that its type outlives the interpreter, which DuckDB complains about on stderr."""
+
+    def __init__(self, rows: pl.DataFrame | DuckDBPyRelation) -> None:
+        self._rows = rows
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._rows.__arrow_c_stream__(requested_schema)
+
+
+def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> Result:
+    """Run one reading statement.
+
+    Tables stand in the schemas `ops` (which need not be named), `lake` and `marts`. An instant `x` is a TIMESTAMP WITH
+    TIME ZONE in microseconds, beside the authoritative `x_ns`.
+
+    Args:
+        text: the statement.
+        tables: where rows come from.
+        units: into which unit to convert which result columns.
+
+    Raises:
+        UserError: the statement writes, names something unknown, or is wrong; a unit does not fit.
+        Refused: the lake or the marts cannot be read.
+    """
+    statement = one_reading_statement(text)
+    if SHOW_TABLES.fullmatch(statement):
+        lakes = [f"lake.{name}" for name in tables.names if tables.lake(name) is not None]
+        return Result(pl.DataFrame({"name": [*tables.names, *lakes]}, schema={"name": pl.String}))
+    with closing(duckdb.connect(config=SETTINGS)) as connection:
+        named = names(connection, statement)
+    try:
+        frame = _run(statement, tables, named)
+    except duckdb.BinderException:
+        # The message suggests columns: it must know all of them.
+        frame = _run_or_explain(statement, tables, Named(named.tables, None, None))
+    except duckdb.Error as error:
+        raise _explained(error, tables) from error
+    known = labels(frame.columns, named.made, _contracts(named, tables))
+    return Result(*converted(frame, known, units or {}))
+
+
+def _run_or_explain(statement: str, tables: Tables, named: Named) -> pl.DataFrame:
+    try:
+        return _run(statement, tables, named)
+    except duckdb.Error as error:
+        raise _explained(error, tables) from error
+
+
+def _run(statement: str, tables: Tables, named: Named) -> pl.DataFrame:
+    with closing(duckdb.connect(config=SETTINGS)) as connection:
+        connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA ops; CREATE SCHEMA lake")
+        files = _lake(connection, tables, named)
+        _marts(connection, tables, named)
+        connection.execute("SET search_path = 'ops'")
+        _operational(connection, tables, named)
+        connection.execute(f"SET allowed_paths = {_texts(files)}")
+        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        return _fetch(connection, statement)
+
+
+def _operational(connection: DuckDBPyConnection, tables: Tables, named: Named) -> None:
+    """Make the named operational tables. A registered frame is a view outside of all schemas, so it gets one inside."""
+    for name in sorted({name for schema, name in named.tables if schema in ("", "ops")}):
+        contract = _contract(tables, name)
+        frame = tables.table(name, _stored(named.columns))
+        if frame is None:
+            continue
+        connection.register(f"__{name}", _Capsule(_shown(frame, contract)))
+        connection.execute(f"CREATE VIEW ops.{_quoted(name)} AS FROM {_quoted(f'__{name}')}")
+
+
+def _lake(connection: DuckDBPyConnection, tables: Tables, named: Named) -> list[str]:
+    """Make views of the named streams' tables in the lake; returns the files they read."""
+    read: list[str] = []
+    for name in sorted({name for schema, name in named.tables if schema == "lake"}):
+        found = tables.lake(name)
+        if found is None:
+            continue
+        files, empty = found
+        connection.register(f"__lake_{name}", _Capsule(empty))
+        rows = f"FROM {_quoted(f'__lake_{name}')}"
+        if files:
+            rows += (
+                f" UNION ALL BY NAME FROM read_parquet({_texts(files)}, union_by_name = true, hive_partitioning = true, "
+                "hive_types = {'event_date': DATE})"
+            )
+        connection.execute(f"CREATE VIEW lake.{_quoted(name)} AS {rows}")
+        read += files
+    return read
+
+
+def _marts(connection: DuckDBPyConnection, tables: Tables, named: Named) -> None:
+    wanted = any(schema == "marts" for schema, _ in named.tables)
+    if wanted and tables.warehouse is not None and tables.warehouse.exists():
+        try:
+            connection.execute(f"ATTACH {_text(str(tables.warehouse))} AS marts (READ_ONLY)")
+        except duckdb.IOException as error:
+            raise Refused(
+                f"The marts in {tables.warehouse} cannot be opened: {error}", "Is a build running?"
+            ) from error
+
+
+def _fetch(connection: DuckDBPyConnection, statement: str) -> pl.DataFrame:
+    """The rows, with column names made unique and types that Polars does not have as text."""
+    relation = connection.sql(statement)
+    columns = _unique(relation.columns)
+    kinds = [str(kind) for kind in relation.types]
+    foreign = [any(one in kind for one in FOREIGN) for kind in kinds]
+    if any(foreign) or columns != relation.columns:
+        parts = (
+            f"CAST(#{at} AS VARCHAR) AS {_quoted(name)}" if odd else f"#{at} AS {_quoted(name)}"
+            for at, (name, odd) in enumerate(zip(columns, foreign, strict=True), 1)
+        )
+        relation = relation.project(", ".join(parts))
+    return pl.DataFrame(_Capsule(relation))
+
+
+def _unique(columns: Sequence[str]) -> list[str]:
+    """Column names as they are, numbered where one comes again: `n`, `n_1`."""
+    seen: list[str] = []
+    for name in columns:
+        other, at = name, 0
+        while other in seen:
+            at += 1
+            other = f"{name}_{at}"
+        seen.append(other)
+    return seen
+
+
+def _explained(error: duckdb.Error, tables: Tables) -> UserError | Refused:
+    """DuckDB's message, with suggestions from what the workspace has."""
+    text = str(error)
+    if isinstance(error, duckdb.IOException):
+        return LakeUnusable(f"The lake cannot be read: {text}", "Run `hotfire doctor`.")
+    if isinstance(error, duckdb.PermissionException):
+        return UserError(
+            "hotfire sql reads only the workspace's tables, no files or addresses.", text.partition("\n")[0]
+        )
+    missing = text.partition("Table with name ")[2].partition(" does not exist")[0]
+    if isinstance(error, duckdb.CatalogException) and missing:
+        near = difflib.get_close_matches(missing.lower(), tables.names, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        return UserError(f"There is no table {missing}.", f"{hint}There are {', '.join(tables.names)}.")
+    return UserError(text)
+
+
+def _contracts(named: Named, tables: Tables) -> list[Contract]:
+    """The contracts of all streams that are read; none where marts are, whose columns nobody vouches for."""
+    if any(schema == "marts" for schema, _ in named.tables):
+        return []
+    found = (_contract(tables, name) for _, name in sorted(named.tables))
+    return [contract for contract in found if contract is not None]
+
+
+def _contract(tables: Tables, name: str) -> Contract | None:
+    return tables.contract(name) or tables.contract(name.removesuffix("_history"))
+
+
+def _stored(columns: frozenset[str] | None) -> frozenset[str] | None:
+    """Column names as they stand in statements, with the stored names of instants beside them."""
+    if columns is None:
+        return None
+    return columns | {f"{name}_ns" for name in columns}
+
+
+def _shown(frame: pl.DataFrame, contract: Contract | None) -> pl.DataFrame:
+    """A stream's table with every instant in microseconds beside its nanoseconds."""
+    if contract is None:
+        return frame
+    instants = {column.storage: column.name for column in contract.columns if column.type == "timestamp"}
+    instants |= {"received_at_ns": "received_at"}
+    shown: list[Any] = []
+    for name in frame.columns:
+        if name in instants:
+            instant = pl.col(name).cast(pl.Datetime("ns", "UTC")).cast(pl.Datetime("us", "UTC"))
+            shown.append(instant.alias(instants[name]))
+        shown.append(pl.col(name))
+    return frame.select(shown)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _texts(values: Sequence[str]) -> str:
+    return f"[{', '.join(_text(value) for value in values)}]"
