@@ -40,9 +40,9 @@ class JsonLines:
 class JsonValues:
     """The elements of a JSON array, or values one after the other, or arrays one after the other.
 
-    Commas and white space between records are skipped, however many or few; so is a byte order mark, and the end of
-    an array that is missing is not missed. A value that ends too early or too late takes what follows with it, or
-    comes apart: every byte of it is in some record that breaks `row.parse`.
+    Commas, colons and white space between records are skipped, however many or few; so is a byte order mark, and the
+    end of an array is not missed. What is no value takes what follows with it, or comes apart: each piece is a record
+    that breaks `row.parse`. Where a quote or bracket never closes, that is the rest of the file.
     """
 
     def index(self, data: bytes, *, final: bool) -> Index:

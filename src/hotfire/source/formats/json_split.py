@@ -25,9 +25,10 @@ _OPEN, _CLOSE = ord("{"), ord("}")
 _FOLD = np.uint8(0x20)  # makes a square bracket a brace, and nothing else
 _BLOCK = 1 << 18
 _SEPARATES = np.zeros(256, np.bool_)
-_SEPARATES[list(_SPACE + b",[]")] = True
+_SEPARATES[list(_SPACE + b",:[]")] = True
 _BOM = b"\xef\xbb\xbf"
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?:[^ \t\r\n,\[\]"\xef]|\xef(?!\xbb\xbf))+', re.DOTALL)
+_STRING = rb'"(?:[^"\\]|\\.?)*+"?'
+_TOKEN = re.compile(_STRING + rb'|(?:[^ \t\r\n,:\[\]"\\\xef]|\\["\\]?|\xef(?!\xbb\xbf))+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
