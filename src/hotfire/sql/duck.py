@@ -69,8 +69,11 @@ class Result:
 
 
 class _Capsule:
-    """Rows as bare Arrow. DuckDB would recognise a Polars frame and ask for pyarrow; Polars would look so closely at a
-    DuckDB relation that its type outlives the interpreter, which DuckDB complains about on stderr."""
+    """Rows as bare Arrow, without anything else that a library might recognise.
+
+    DuckDB asks for pyarrow when it sees a Polars frame; Polars looks so closely at a DuckDB relation that its type
+    outlives the interpreter, which DuckDB complains about on stderr.
+    """
 
     def __init__(self, rows: pl.DataFrame | DuckDBPyRelation) -> None:
         self._rows = rows
