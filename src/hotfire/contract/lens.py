@@ -7,7 +7,7 @@ step is elementwise, so a mixed stream gives the rows that each version alone wo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
@@ -28,6 +28,8 @@ FRAME_TYPES: Mapping[Type, pl.DataType] = {
 }
 """What a column is while it is judged; instants become int64 nanoseconds only when they are stored."""
 
+_Read: TypeAlias = tuple[pl.Series, pl.Series | None]
+
 
 def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
     """Convert wire fields (by path) to the contract's columns (by name), `row_no` and `unknown_fields` kept.
@@ -38,30 +40,26 @@ def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, l
     """
     faults: list[Fault] = []
     is_of = _version_masks(contract, frame)
-    current: pl.DataFrame | None = None
+    read: dict[tuple[object, ...], _Read] = {}
+    current: dict[str, pl.Series] = {}
     for number, version in enumerate(contract.versions):
-        own, found = _typed(version, frame, is_of[number] if contract.older else None)
+        own, found = _typed(version, frame, is_of[number] if contract.older else None, read)
         faults.extend(found)
-        if current is None:
-            current = own
-        else:
-            current = _through(version, current, own, pl.Series(_older(is_of, number)))
-    assert current is not None
-    kept = [name for name in ("row_no", "unknown_fields") if name in frame.columns]
-    return pl.concat([frame.select(kept), current], how="horizontal"), faults
+        current = _through(version, current, own, _older(is_of, number)) if number else own
+    kept = [frame[name] for name in ("row_no", "unknown_fields") if name in frame.columns]
+    return pl.DataFrame([*kept, *current.values()]), faults
 
 
 def upgrade(contract: Contract, from_major: int, rows: pl.DataFrame) -> pl.DataFrame:
     """Stored rows of an older major version as rows of this one: storage columns in, storage columns out."""
     older = {version.major: version for version in contract.older}[from_major]
-    named = [pl.col(one.storage).cast(FRAME_TYPES[one.type]).alias(one.name) for one in older.columns]
-    current = rows.select(named)
+    current = {one.name: rows[one.storage].cast(FRAME_TYPES[one.type]).alias(one.name) for one in older.columns}
     always = pl.repeat(value=True, n=rows.height, eager=True)
     for version in contract.versions:
         if version.major > from_major:
-            nothing = [pl.repeat(None, rows.height, dtype=FRAME_TYPES[c.type], eager=True).alias(c.name) for c in version.columns]
-            current = _through(version, current, pl.DataFrame(nothing), always)
-    return storage(contract, current)
+            nothing = {one.name: _nulls(one, rows.height) for one in version.columns}
+            current = _through(version, current, nothing, always)
+    return storage(contract, pl.DataFrame(list(current.values())))
 
 
 def storage(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
@@ -87,51 +85,72 @@ def _version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
 
 
 def _older(masks: list[pl.Series], number: int) -> pl.Series:
+    """Which rows are of a version before the one of that number."""
     older = masks[0]
     for mask in masks[1:number]:
         older = older | mask
     return older
 
 
-def _through(version: Contract, previous: pl.DataFrame, own: pl.DataFrame, older: pl.Series) -> pl.DataFrame:
+def _through(
+    version: Contract, previous: Mapping[str, pl.Series], own: Mapping[str, pl.Series], older: pl.Series
+) -> dict[str, pl.Series]:
     """The version's columns: from the previous version's by its lens where `older`, else its own."""
     assert version.lens is not None
-    columns = []
+    before = pl.DataFrame(list(previous.values()))
+    columns = {}
     for column in version.columns:
-        dtype = FRAME_TYPES[column.type]
-        if column.name in version.lens.set:
-            expression = compile_sql(version.lens.set[column.name])
-        elif column.name in previous.columns:
-            expression = pl.col(column.name)
+        name, dtype = column.name, FRAME_TYPES[column.type]
+        if name in version.lens.set:
+            computed = before.select(compile_sql(version.lens.set[name]).cast(dtype, strict=False)).to_series()
+            carried = computed if computed.len() == before.height else computed.new_from_index(0, before.height)
         else:
-            expression = pl.lit(None)
-        carried = previous.select(expression.cast(dtype, strict=False).alias(column.name)).to_series()
-        if carried.len() != previous.height:
-            carried = carried.new_from_index(0, previous.height)
-        columns.append(own[column.name].zip_with(~older, carried))
-    return pl.DataFrame(columns)
+            carried = previous[name].cast(dtype, strict=False) if name in previous else _nulls(column, before.height)
+        same = previous.get(name) is own[name] and name not in version.lens.set
+        columns[name] = own[name] if same else own[name].zip_with(~older, carried.alias(name))
+    return columns
 
 
-def _typed(version: Contract, frame: pl.DataFrame, mask: pl.Series | None) -> tuple[pl.DataFrame, list[Fault]]:
-    """One version's columns from its wire fields; faults only for the rows in `mask` (None: all)."""
-    columns: list[pl.Series] = []
+def _nulls(column: Column, height: int) -> pl.Series:
+    return pl.repeat(None, height, dtype=FRAME_TYPES[column.type], eager=True).alias(column.name)
+
+
+def _typed(
+    version: Contract, frame: pl.DataFrame, mask: pl.Series | None, read: dict[tuple[object, ...], _Read]
+) -> tuple[dict[str, pl.Series], list[Fault]]:
+    """One version's columns from its wire fields; faults only for the rows in `mask` (None: all).
+
+    Args:
+        read: what another version has read already in the same way; added to.
+    """
+    columns: dict[str, pl.Series] = {}
     faults: list[Fault] = []
     for column in version.columns:
-        raw = values = _form(column, frame)
-        broken = None
-        if column.type == "timestamp":
-            values, broken = to_ns(raw, column.format, column.zone)
-            values = values.cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
-        elif column.type == "date":
-            values, broken = to_date(raw)
-        if broken is not None and broken.null_count() < broken.len():
+        raw = _form(column, frame)
+        way = (raw.name, column.name, column.type, column.format, column.zone)
+        values, broken = read.get(way) or read.setdefault(way, _read(column, raw))
+        if broken is not None:
             where = broken.is_not_null() if mask is None else broken.is_not_null() & mask
             rows = zip(frame["row_no"].filter(where), raw.filter(where), broken.filter(where), strict=True)
             faults.extend(Fault(no, f"{column.name}.time", str(value)[:200], why) for no, value, why in rows)
-        columns.append(values.cast(FRAME_TYPES[column.type]).alias(column.name))
+        columns[column.name] = values
         if mask is not None:
             faults.extend(_other_forms(column, frame, mask))
-    return pl.DataFrame(columns), faults
+    return columns, faults
+
+
+def _read(column: Column, raw: pl.Series) -> _Read:
+    """A column's values, and what is wrong with each; None where nothing is wrong with any."""
+    broken: pl.Series | None = None
+    values = raw
+    if column.type == "timestamp":
+        instants, broken = to_ns(raw, column.format, column.zone)
+        values = instants.cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
+    elif column.type == "date":
+        values, broken = to_date(raw)
+    if broken is not None and broken.null_count() == broken.len():
+        broken = None
+    return values.cast(FRAME_TYPES[column.type]).alias(column.name), broken
 
 
 def _form(column: Column, frame: pl.DataFrame) -> pl.Series:

@@ -59,11 +59,10 @@ def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, lookup: Loo
     duplicate = np.zeros(rows.height, dtype=bool)
     conflict: dict[int, str] = {}
     if behind.any():
-        remembered, content = memory.find(ids)
-        duplicate = behind & remembered & (content == held)
+        remembered, duplicate = _remembered(memory, ids, held, behind)
         deep = behind & (time < rows["floor_ns"]).fill_null(value=False).to_numpy()
         again = behind & pl.Series(ids).is_duplicated().to_numpy()
-        ask = (deep | (behind & remembered)) & ~duplicate
+        ask = (deep | remembered) & ~duplicate
         if (ask | again).any():
             found, conflict = _compare(contract, rows, ids, ask, again & ~duplicate, lookup)
             duplicate |= found
@@ -96,6 +95,17 @@ def _with_clocks(contract: Contract, rows: pl.DataFrame, memory: Memory) -> tupl
     rows = rows.join(table, left_on=asset, right_on="asset", how="left", maintain_order="left")
     before = pl.col(time).cum_max().shift(1).over("code")
     return rows.with_columns(clock_ns=pl.max_horizontal("clock_ns", before)), known
+
+
+def _remembered(
+    memory: Memory, ids: NDArray[np.uint64], held: NDArray[np.uint64], behind: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows behind their clock have a remembered identity, and which of them the remembered content too."""
+    known, content = memory.find(ids[behind])
+    remembered, same = np.zeros(len(ids), dtype=bool), np.zeros(len(ids), dtype=bool)
+    remembered[behind] = known
+    same[behind] = known & (content == held[behind])
+    return remembered, same
 
 
 def _compare(

@@ -125,7 +125,7 @@ def _moved(
 def _table(contract: Contract, kept: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Rows as the store takes them: contract columns, then the bookkeeping."""
     received = pl.lit(plan.received_at_ns, dtype=pl.Int64).alias("received_at_ns")
-    marks = ["superseded", received] if contract.kind == "entity" else []
+    marks = [pl.col("superseded"), received] if contract.kind == "entity" else []
     return kept.select(
         *(column.storage for column in contract.columns),
         pl.lit(plan.shard).alias("shard"),
