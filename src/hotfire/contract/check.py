@@ -76,7 +76,7 @@ def _ranges(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list
     corrections: list[Correction] = []
     changed = []
     for column, mask in masks:
-        replacement = pl.col(column.name) + 0.0 if column.type == "number" else pl.col(column.name)
+        replacement = pl.col(column.name)
         if hits[column.name].item():
             broken = frame.select("row_no", column.name, _clamped(column).alias("clamped")).filter(mask)
             if column.out_of_range == "reject":
@@ -88,9 +88,16 @@ def _ranges(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list
                     Correction(no, column.name, f"{column.name}.range", repr(raw), _shown(new if keeps else None))
                     for no, raw, new in broken.rows()
                 )
+        if column.type == "number":
+            replacement = _without_minus_zero(replacement)
         if column.type == "number" or hits[column.name].item():
             changed.append(replacement.alias(column.name))
     return frame.with_columns(changed), faults, corrections
+
+
+def _without_minus_zero(value: pl.Expr) -> pl.Expr:
+    """-0.0 as 0.0. Adding zero does not do: polars leaves it out, but for columns of one row."""
+    return pl.when(value == 0).then(0.0).otherwise(value)
 
 
 def _outside(column: Column) -> pl.Expr | None:

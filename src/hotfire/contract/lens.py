@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import polars as pl
 
 from hotfire.contract.expression import compile_sql
+from hotfire.contract.model import Field, wire
 from hotfire.contract.times import to_date, to_ns
 from hotfire.rows import Fault
 
@@ -28,6 +29,7 @@ FRAME_TYPES: Mapping[Type, pl.DataType] = {
 }
 """What a column is while it is judged; instants become int64 nanoseconds only when they are stored."""
 
+_Names: TypeAlias = dict[tuple[str, str, str], str]
 _Read: TypeAlias = tuple[pl.Series, pl.Series | None]
 
 
@@ -41,9 +43,10 @@ def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, l
     faults: list[Fault] = []
     is_of = _version_masks(contract, frame)
     read: dict[tuple[object, ...], _Read] = {}
+    names = _frame_names(contract)
     current: dict[str, pl.Series] = {}
     for number, version in enumerate(contract.versions):
-        own, found = _typed(version, frame, is_of[number] if contract.older else None, read)
+        own, found = _typed(version, frame, is_of[number] if contract.older else None, names, read)
         faults.extend(found)
         current = _through(version, current, own, _older(is_of, number)) if number else own
     kept = [frame[name] for name in ("row_no", "unknown_fields") if name in frame.columns]
@@ -116,7 +119,11 @@ def _nulls(column: Column, height: int) -> pl.Series:
 
 
 def _typed(
-    version: Contract, frame: pl.DataFrame, mask: pl.Series | None, read: dict[tuple[object, ...], _Read]
+    version: Contract,
+    frame: pl.DataFrame,
+    mask: pl.Series | None,
+    names: _Names,
+    read: dict[tuple[object, ...], _Read],
 ) -> tuple[dict[str, pl.Series], list[Fault]]:
     """One version's columns from its wire fields; faults only for the rows in `mask` (None: all).
 
@@ -126,7 +133,7 @@ def _typed(
     columns: dict[str, pl.Series] = {}
     faults: list[Fault] = []
     for column in version.columns:
-        raw = _form(column, frame)
+        raw = frame[names[_form(column)]]
         way = (raw.name, column.name, column.type, column.format, column.zone)
         values, broken = read.get(way) or read.setdefault(way, _read(column, raw))
         if broken is not None:
@@ -135,7 +142,7 @@ def _typed(
             faults.extend(Fault(no, f"{column.name}.time", str(value)[:200], why) for no, value, why in rows)
         columns[column.name] = values
         if mask is not None:
-            faults.extend(_other_forms(column, frame, mask))
+            faults.extend(_other_forms(column, frame, mask, names))
     return columns, faults
 
 
@@ -153,29 +160,25 @@ def _read(column: Column, raw: pl.Series) -> _Read:
     return values.cast(FRAME_TYPES[column.type]).alias(column.name), broken
 
 
-def _form(column: Column, frame: pl.DataFrame) -> pl.Series:
-    """The wire column that holds this column's values: its path, or the form of its type where there are several."""
-    path = column.path or column.name
-    for name in _forms(path, frame):
-        dtype = frame.schema[name]
-        if dtype == FRAME_TYPES[column.type] or column.type in ("timestamp", "date"):
-            return frame[name]
-    return frame[path]
+def _frame_names(contract: Contract) -> dict[tuple[str, str, str], str]:
+    """Under what name each form of a field stands in a decoded frame."""
+    names: dict[tuple[str, str, str], str] = {}
+    for field in wire(contract):
+        same = sum(path == field.path for path, _, _ in names)
+        names[field.form] = f"{field.path}#{same + 1}" if same else field.path
+    return names
 
 
-def _other_forms(column: Column, frame: pl.DataFrame, mask: pl.Series) -> list[Fault]:
-    own = _form(column, frame).name
+def _other_forms(column: Column, frame: pl.DataFrame, mask: pl.Series, names: _Names) -> list[Fault]:
+    """Values of the column's field that only fit another version's form of it."""
     faults: list[Fault] = []
-    for name in _forms(column.path or column.name, frame):
-        if name != own:
+    for (path, _, _), name in names.items():
+        if path == _form(column)[0] and name != names[_form(column)]:
             where = mask & frame[name].is_not_null()
             rows = zip(frame["row_no"].filter(where), frame[name].filter(where), strict=True)
             faults.extend(Fault(no, f"{column.name}.type", str(value)[:200], "") for no, value in rows)
     return faults
 
 
-def _forms(path: str, frame: pl.DataFrame) -> list[str]:
-    forms = [path]
-    while f"{path}#{len(forms) + 1}" in frame.columns:
-        forms.append(f"{path}#{len(forms) + 1}")
-    return forms
+def _form(column: Column) -> tuple[str, str, str]:
+    return Field(column.path or column.name, column.name, column.type, column.format, column.coerce).form

@@ -149,16 +149,21 @@ class Field:
     format: TimeFormat
     coerce: bool
 
+    @property
+    def form(self) -> tuple[str, str, str]:
+        """What tells forms of one field apart: path, type, and for instants whether text or number."""
+        return self.path, self.type, self.format if self.type == "timestamp" else ""
+
 
 def wire(contract: Contract) -> tuple[Field, ...]:
     """The fields of a source record that any version names, by path, the newest version's form first.
 
-    Where versions disagree about a field's type, the older form is appended under the same path: the first form
-    that fits a value wins.
+    Where versions disagree about a field's form, the older form is appended under the same path: the first form
+    that fits a value wins, and stands in the decoded frame as `path`, the second as `path#2`.
     """
-    fields: dict[tuple[str, str], Field] = {}
+    fields: dict[tuple[str, str, str], Field] = {}
     for version in reversed(contract.versions):
         for column in version.columns:
-            path = column.path or column.name
-            fields.setdefault((path, column.type), Field(path, column.name, column.type, column.format, column.coerce))
+            found = Field(column.path or column.name, column.name, column.type, column.format, column.coerce)
+            fields.setdefault(found.form, found)
     return tuple(fields.values())

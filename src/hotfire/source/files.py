@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -131,8 +132,8 @@ class FileSource:
             seen = self._found_again(part.place)
             try:
                 contents, _ = open_contents(seen, part.place, self._settings.wanted)
-                taken.append(contents.again(part))
-                contents.close()
+                with closing(contents):
+                    taken.append(contents.again(part))
             except UserError as error:
                 raise SourceChanged(error.what, error.do) from error
         return self._read(taken)
@@ -146,7 +147,7 @@ class FileSource:
         for key, file in (self._files or {}).items():
             file.close()
             place = self._acknowledged.get(key)
-            if file.seen.path == self._spool and place and file.size is not None and place.offset >= file.size:
+            if file.seen.path == self._spool and place and place.offset >= _known_size(file):
                 self._spool.unlink(missing_ok=True)
         self._hasher.shutdown(wait=True)
 

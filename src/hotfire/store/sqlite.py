@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,10 +218,28 @@ class SqliteStore:
         )
         return counted.cast(pl.Int64)
 
-    def table(self, name: str) -> pl.DataFrame | None:
-        """A whole table or view as it stands; None where there is none of that name."""
-        known = self._connection.query("SELECT name FROM sqlite_master WHERE name = ?", [name])
-        return None if known.is_empty() else self._connection.query(f"SELECT * FROM {ddl.quoted(name)}")
+    def tables(self) -> list[str]:
+        """The names of all tables and views."""
+        rows = self._connection.query(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%' ORDER BY name"
+        )
+        return [str(name) for name in rows["name"]]
+
+    def table(
+        self, name: str, columns: Collection[str] | None = None, contract: Contract | None = None
+    ) -> pl.DataFrame | None:
+        """Every row of a table or view; None where there is none of that name.
+
+        Args:
+            columns: only these, as far as the table has them; all if None.
+            contract: whose rows these are: gives them its types.
+        """
+        present = list(self._columns(name))
+        if not present:
+            return None
+        wanted = [one for one in present if columns is None or one in columns] or present[:1]
+        rows = self._connection.query(f"SELECT {', '.join(map(ddl.quoted, wanted))} FROM {ddl.quoted(name)}")
+        return ddl.typed(rows, contract) if contract else rows
 
     def query(self, name: str, **parameters: Any) -> pl.DataFrame:
         """A named read-only query of `store/sql`."""

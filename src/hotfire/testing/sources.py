@@ -59,7 +59,7 @@ class ListSource:
 
     def poll(self, after: Position) -> ListRead | None:
         """The next records; a mark in the way is obeyed once and then passed."""
-        place = after.get("list", Place("list", "list"))
+        place = after.get("list", Place("list", "list", facts={"reading": {"format": "jsonl"}}))
         at = end = place.offset
         rows = 0
         while end < len(self._items) and rows < self._batch:

@@ -90,7 +90,7 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"The stream {contract.stream} has no source.",
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
-        source = FileSource(paths, _file_settings(self.settings, stream.source, contract), self.clock)
+        source = FileSource(paths, file_settings(self.settings, stream.source, _needs(contract)), self.clock)
         self._opened.append(source)
         return source
 
@@ -133,8 +133,12 @@ class Workspace(AbstractContextManager["Workspace"]):
         return store
 
 
-def _file_settings(settings: Settings, source: SourceSettings, contract: Contract) -> FileSettings:
-    """How a stream's files are read, and how much of them at once."""
+def file_settings(settings: Settings, source: SourceSettings, needs: tuple[str, ...] = ()) -> FileSettings:
+    """How a stream's files are read, and how much of them at once.
+
+    Args:
+        needs: source fields that every file must have.
+    """
     clock = source.clock
     wanted = Wanted(
         source.format,
@@ -145,7 +149,7 @@ def _file_settings(settings: Settings, source: SourceSettings, contract: Contrac
         Counter(clock.column, clock.start_ns, clock.rate_hz, clock.field) if clock else None,
         source.derive,
         source.compression,
-        _needs(contract),
+        needs,
     )
     return FileSettings(wanted, settings.engine.batch_rows, settings.engine.batch_bytes, settings.data / "spool")
 

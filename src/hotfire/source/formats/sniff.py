@@ -130,7 +130,7 @@ def _behind_header(lines: Sequence[bytes], reading: Reading) -> Reading:
 
 def _split(text: str, delimiter: str) -> list[str]:
     if delimiter == " ":
-        return text.split()
+        return [word for word in text.replace("\t", " ").replace("\r", "").split(" ") if word]
     return next(csv.reader([text.replace("\r", " ")], delimiter=delimiter), [])
 
 

@@ -67,7 +67,7 @@ class Table:
                 return False
         width = len(self.columns)
         if not self.quoted:
-            return len(line.split()) == width
+            return len(_words(line.decode())) == width
         if b'"' in line:
             return quotes.grammar(self.delimiter, width).simple.fullmatch(line) is not None
         return line.count(self.delimiter.encode()) == width - 1
@@ -77,7 +77,7 @@ class Table:
         if self.quoted and b'"' in line:
             return quotes.cells(line, self.delimiter, len(self.columns))
         text = line.decode()
-        found = text.split(self.delimiter) if self.quoted else text.split()
+        found = text.split(self.delimiter) if self.quoted else _words(text)
         if len(found) == len(self.columns):
             return found
         return f"{len(found)} of {len(self.columns)} fields"
@@ -92,6 +92,11 @@ class Table:
         while b"  " in data:
             data = data.replace(b"  ", b" ")
         return data.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
+
+
+def _words(text: str) -> list[str]:
+    """What spaces and tabs separate; no other white space does."""
+    return [word for word in text.replace("\t", " ").split(" ") if word]
 
 
 class Rows:
