@@ -1,0 +1,40 @@
+"""Which tables a workspace has, for SQL and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from hotfire.sql.duck import Tables
+from hotfire.store import ddl
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+    from hotfire.workspace.wiring import Workspace
+
+WAREHOUSE = "warehouse.duckdb"
+"""The marts' file, in the workspace's data folder."""
+
+
+def tables(workspace: Workspace) -> Tables:
+    """The store's tables, the lake's and the marts, each read only when a statement names it."""
+    streams = workspace.settings.streams
+
+    def contract(name: str) -> Contract | None:
+        return workspace.contract(name) if name in streams else None
+
+    def table(name: str, columns: frozenset[str] | None) -> pl.DataFrame | None:
+        own = contract(name) or contract(name.removesuffix("_history"))
+        found = workspace.store.table(name, columns, own)
+        if found is None and own is not None and name == own.stream:
+            return pl.DataFrame(schema=ddl.schema(own))
+        return found
+
+    def lake(name: str) -> tuple[Sequence[str], pl.DataFrame] | None:
+        own = contract(name)
+        return (workspace.lake.files(name), workspace.lake.empty(own)) if own else None
+
+    names = sorted({*workspace.store.tables(), *streams, *(f"lake.{name}" for name in streams)})
+    return Tables(names, table, contract, lake, workspace.settings.data / WAREHOUSE)
