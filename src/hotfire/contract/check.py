@@ -6,13 +6,13 @@ decoder), instants and lens, required, range with its policy, pattern, values, l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from hotfire.contract.expression import columns_of, compile_sql
-from hotfire.contract.lens import storage, to_current
+from hotfire.contract.lens import FRAME_TYPES, storage, to_current
 from hotfire.rows import Correction, Decoded, Fault, Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def judge(contract: Contract, decoded: Decoded, received_at_ns: int) -> Verdict:
     faults = [*decoded.faults, *found]
     excused = _excused(contract, faults)
     faults.extend(_required(contract, frame, excused))
+    coerced = _coerced(frame, decoded.coerced)
     frame, range_faults, corrections = _ranges(contract, frame)
     faults.extend(range_faults)
     faults.extend(_texts(contract, frame))
@@ -39,8 +40,7 @@ def judge(contract: Contract, decoded: Decoded, received_at_ns: int) -> Verdict:
     rejected: dict[int, list[Fault]] = {}
     for fault in faults:
         rejected.setdefault(fault.row_no, []).append(fault)
-    corrections.extend(Correction(no, name, f"{name}.type", raw, raw) for no, name, raw in decoded.coerced)
-    corrections = [correction for correction in corrections if correction.row_no not in rejected]
+    corrections = [correction for correction in (*coerced, *corrections) if correction.row_no not in rejected]
     return Verdict(
         _canonical(contract, frame, list(rejected), {correction.row_no for correction in corrections}),
         {row_no: tuple(broken) for row_no, broken in sorted(rejected.items())},
@@ -66,6 +66,17 @@ def _required(contract: Contract, frame: pl.DataFrame, excused: dict[str, set[in
             missing = frame["row_no"].filter(frame[column.name].is_null())
             free = excused.get(column.name, set())
             yield from (Fault(no, f"{column.name}.required") for no in missing if no not in free)
+
+
+def _coerced(frame: pl.DataFrame, coerced: Sequence[tuple[int, str, str]]) -> list[Correction]:
+    """Numbers and booleans that were written as text, and what they were read as."""
+    read: dict[str, dict[int, object]] = {}
+    for name in {name for _, name, _ in coerced} & set(frame.columns):
+        rows = pl.Series([no for no, column, _ in coerced if column == name], dtype=frame.schema["row_no"])
+        read[name] = dict(frame.filter(pl.col("row_no").is_in(rows.implode())).select("row_no", name).rows())
+    return [
+        Correction(no, name, f"{name}.type", raw, _shown(read.get(name, {}).get(no, raw))) for no, name, raw in coerced
+    ]
 
 
 def _ranges(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault], list[Correction]]:
@@ -139,7 +150,7 @@ def _texts(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
             yield from _faults(frame, ~matches, column.name, f"{column.name}.pattern", column.pattern)
         if column.values:
             allowed = ", ".join(str(one) for one in column.values)
-            mask = ~value.is_in(list(column.values))
+            mask = ~value.is_in(pl.Series(column.values, dtype=FRAME_TYPES[column.type], strict=False).implode())
             yield from _faults(frame, mask, column.name, f"{column.name}.values", f"not one of {allowed}")
         if column.min_length is not None or column.max_length is not None:
             length = value.str.len_chars()

@@ -1,0 +1,171 @@
+"""One stream on the bench: a folder with a real store and lake, the engine over it, and what came of every record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hotfire.contract.model import Contract
+from hotfire.engine.flow import Flow
+from hotfire.engine.loop import run
+from hotfire.lake.delta import DeltaLake
+from hotfire.ledger.balance import Balance, balance
+from hotfire.ledger.digest import digest
+from hotfire.protocols import Source
+from hotfire.quarantine.replay import QuarantineSource
+from hotfire.rows import LIVE, Counts, Plan
+from hotfire.store.sqlite import SqliteStore
+from hotfire.testing.clocks import ManualClock
+from hotfire.testing.crashes import Fuse
+
+_PAGE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a stream holds, without anything that may differ between two runs of the same records.
+
+    Attributes:
+        fates: by number of the record, counted through from 0: `stored`, `late`, `corrected`, `duplicate`, or the
+            checks it broke.
+        assets: asset, clock, counter, gaps, rows.
+        corrections: record number, column, check, raw, value.
+        lake: the contract columns of every row in the lake, sorted.
+    """
+
+    digest: str
+    totals: Mapping[str, int]
+    fates: Mapping[int, tuple[str, ...]]
+    assets: Sequence[tuple[Any, ...]]
+    corrections: Sequence[tuple[Any, ...]]
+    lake: Sequence[tuple[Any, ...]]
+
+
+@dataclass
+class Stand:
+    """Runs sources through the engine, each time as a new process would: parts are opened, used and closed.
+
+    Args:
+        folder: of the database and the lake; what is in it is gone on with.
+        texts: of the contract, where a test asks the store for them.
+        lake_only: rows are kept only in the lake.
+    """
+
+    folder: Path
+    contract: Contract
+    clock: ManualClock = field(default_factory=ManualClock)
+    texts: Sequence[tuple[str, str]] = (("contracts/s/v1.yaml", ""),)
+    lake_only: bool = False
+    known: dict[str, Contract] = field(default_factory=dict)
+
+    def store(self) -> SqliteStore:
+        """A connection of its own; the caller closes it."""
+        store = SqliteStore(self.folder / "hotfire.db", self.clock)
+        self.known[self.contract.hash] = self.contract
+        store.ensure(self.contract, self.texts)
+        return store
+
+    def lake(self, store: SqliteStore) -> DeltaLake:
+        """The lake that follows the store."""
+        return DeltaLake(self.folder / "lake", store.incarnation)
+
+    def run(self, source: Source, fuse: Fuse | None = None) -> Counts:
+        """Ingest what the source has. Raises Crash where the fuse or the source says so."""
+        return self._run(source, fuse or Fuse(), repair=False)
+
+    def repair(self, fuse: Fuse | None = None, tries: int = 5, check: str = "", batch: int = 10_000) -> Counts:
+        """Replay the quarantine."""
+        with closing(self.store()) as reader:
+            source = QuarantineSource(reader, self.contract.stream, tries, check, batch)
+            return self._run(source, fuse or Fuse(), repair=True)
+
+    def digest(self) -> str:
+        """The stream's digest."""
+        with closing(self.store()) as store:
+            return digest(self.contract, store, self.lake(store), lake_only=self.lake_only)
+
+    def balance(self, source: Source | None = None) -> Balance:
+        """The stream's balance; with a source every span is read again."""
+        with closing(self.store()) as store:
+            return balance(self.contract, store, self.lake(store), lake_only=self.lake_only, source=source)
+
+    def came(self) -> Came:
+        """What came of everything."""
+        with closing(self.store()) as store:
+            lake, stream = self.lake(store), self.contract.stream
+            columns = [column.storage for column in self.contract.columns]
+            held = [row for frame in lake.rows(self.contract) for row in frame.select(columns).rows()]
+            first = _first_records(store, stream)
+            assets = store.assets(self.contract).select("asset", "clock_ns", "counter", "gaps", "stored")
+            totals = store.query("ledger_totals", stream=stream).drop("batches").row(0, named=True)
+            return Came(
+                digest(self.contract, store, lake, lake_only=self.lake_only),
+                totals,
+                self._fates(store, lake, first),
+                sorted(assets.rows()),
+                [row for seq, at in first.items() for row in _corrections(store, stream, seq, at)],
+                sorted(held, key=repr),
+            )
+
+    def arrival(self) -> list[tuple[str, int, int]]:
+        """(shard, batch_seq, row_no) of every row in the lake, sorted."""
+        with closing(self.store()) as store:
+            frames = self.lake(store).rows(self.contract)
+            return sorted(row for frame in frames for row in frame.select("shard", "batch_seq", "row_no").rows())
+
+    def _run(self, source: Source, fuse: Fuse, *, repair: bool) -> Counts:
+        with closing(self.store()) as store:
+            flow = Flow(
+                self.contract,
+                fuse.wrap("source", source),
+                fuse.wrap("store", store),
+                fuse.wrap("lake", self.lake(store)),
+                self.clock,
+                "job-1",
+                lambda plan: self._reread(plan, source, store, fuse),
+                self.known.__getitem__,
+                lake_only=self.lake_only,
+            )
+            return run(flow, repair=repair)
+
+    def _reread(self, plan: Plan, source: Source, store: SqliteStore, fuse: Fuse) -> Any:
+        planned = QuarantineSource(store, self.contract.stream, 5) if plan.repair else source
+        return fuse.wrap("source", planned).reread(plan.span)
+
+    def _fates(self, store: SqliteStore, lake: DeltaLake, first: Mapping[int, int]) -> dict[int, tuple[str, ...]]:
+        ledger = store.query("ledger", stream=self.contract.stream, shard=LIVE, after=0, page=_PAGE)
+        batches = ledger.filter(repair=0).select("batch_seq", "received").rows()
+        fates: dict[int, tuple[str, ...]] = {}
+        fates |= {first[seq] + row_no: ("duplicate",) for seq, rows in batches for row_no in range(rows)}
+        frames = lake.rows(self.contract) if self.lake_only else (rows for _, rows in store.batches(self.contract, LIVE, 0))
+        for frame in frames:
+            for seq, row_no, late, corrected in frame.select("batch_seq", "row_no", "late", "corrected").rows():
+                if seq in first:
+                    marks = (("late",) if late else ()) + (("corrected",) if corrected else ())
+                    fates[first[seq] + row_no] = ("stored", *marks)
+        for seq in first:
+            page = store.query("quarantine_of_batch", stream=self.contract.stream, shard=LIVE, batch_seq=seq)
+            for row_no, faults, state in page.select("row_no", "faults", "state").rows():
+                checks = sorted({fault["check"] for fault in msgspec.json.decode(faults)})
+                fates[first[seq] + row_no] = (state, *checks)
+        return fates
+
+
+def _first_records(store: SqliteStore, stream: str) -> dict[int, int]:
+    """The number of the first record of each batch that received any."""
+    ledger = store.query("ledger", stream=stream, shard=LIVE, after=0, page=_PAGE).filter(repair=0)
+    first, at = {}, 0
+    for seq, received in ledger.select("batch_seq", "received").rows():
+        first[seq] = at
+        at += received
+    return first
+
+
+def _corrections(store: SqliteStore, stream: str, batch_seq: int, first: int) -> list[tuple[Any, ...]]:
+    rows = store.query("corrections_of_batch", stream=stream, shard=LIVE, batch_seq=batch_seq).rows()
+    return [(first + row_no, *rest) for row_no, *rest in rows]
