@@ -145,7 +145,8 @@ def _options(doc: Document, raw: dict[str, Any], where: Path, name: str, kind: T
     for key, value in (raw.get("logicalTypeOptions") or {}).items():
         place, shown = (*where, "logicalTypeOptions", key), f"{name}.{key}"
         if key not in known:
-            hint = did_you_mean(key, known) or "state it as a check under `quality`, or remove it"
+            near = did_you_mean(key, known)
+            hint = near if near.startswith("did") else "state it as a check under `quality`, or remove it"
             doc.error(place, shown, f"hotfire does not enforce this for a {kind}", hint)
         elif (key == "pattern" and isinstance(value, str)) or (
             key in ("minLength", "maxLength") and type(value) is int and value >= 0

@@ -147,7 +147,8 @@ def _judge_levels(
             message = f"low of {mild} ({inner:g}) does not lie above low of {severe} ({outer:g})"
             doc.error((*place, mild), name, message, "the milder limit is reached first")
     if lows and highs and max(low for _, low in lows) >= min(high for _, high in highs):
-        doc.error(place, name, "a low limit is not below a high limit", "no reading would be without an alarm")
+        highest = max(lows, key=lambda one: one[1])[0]
+        doc.error((*place, highest), name, "a low limit is not below a high limit", "every reading would be an alarm")
 
 
 def _judge_reach(doc: Document, place: Path, name: str, column: Column, levels: Mapping[str, float]) -> None:

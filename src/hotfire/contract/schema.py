@@ -116,7 +116,7 @@ def _roles(settings: Settings, kind: str, properties: Sequence[Property], key: t
             settings.error(role, f"there is no column `{column}`", did_you_mean(column, types))
         elif column is not None and types[column] not in allowed:
             settings.error(
-                role, f"`{column}` is a {types[column]}, not a {' or '.join(allowed)}", "change its logicalType"
+                role, f"`{column}` is a {types[column]}; it has to be {' or '.join(allowed)}", "change its logicalType"
             )
         elif column is None and kind == "telemetry" and role in ("asset", "time"):
             hint = f"add `- {{property: hotfire.{role}, value: COLUMN}}` to customProperties"
