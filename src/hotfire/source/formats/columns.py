@@ -18,7 +18,7 @@ from hotfire.rows import Fault
 from hotfire.source.formats.cells import WANTED, Form, judge
 
 if TYPE_CHECKING:
-    from hotfire.source.formats.table import Table
+    from hotfire.source.formats.dialect import Dialect
 
 _BLOCK = 1 << 18
 _TYPED = ("integer", "number")
@@ -39,7 +39,7 @@ class Block:
     coerced: list[tuple[int, str, str]]
 
 
-def read_plain(table: Table, data: bytes, rows: int, forms: Forms) -> Block | None:
+def read_plain(table: Dialect, data: bytes, rows: int, forms: Forms) -> Block | None:
     """Plain lines (no blank ones, bare newlines) through polars; None where they are not what they seem."""
     if not _regular(table, data, rows):
         return None
@@ -55,14 +55,14 @@ def read_plain(table: Table, data: bytes, rows: int, forms: Forms) -> Block | No
     return _block(table, forms, frame, texts)
 
 
-def read_cells(table: Table, cells: Sequence[Sequence[str]], forms: Forms) -> Block:
+def read_cells(table: Dialect, cells: Sequence[Sequence[str]], forms: Forms) -> Block:
     """Records that were taken apart already."""
     columns = list(zip(*cells, strict=True)) if cells else [()] * len(table.columns)
     series = [pl.Series(name, column, dtype=pl.String) for name, column in zip(table.columns, columns, strict=True)]
     return _block(table, forms, pl.DataFrame(series), {one.name: one for one in series})
 
 
-def _regular(table: Table, data: bytes, rows: int) -> bool:
+def _regular(table: Dialect, data: bytes, rows: int) -> bool:
     """Whether the block has the right number of cells on the whole, and is UTF-8.
 
     Together with polars' refusal of lines with too many cells, the sum says that no line has too few.
@@ -79,7 +79,7 @@ def _regular(table: Table, data: bytes, rows: int) -> bool:
     return found == rows * (len(table.columns) - 1)
 
 
-def _csv(table: Table, data: bytes, schema: dict[str, pl.DataType], columns: list[str] | None = None) -> pl.DataFrame:
+def _csv(table: Dialect, data: bytes, schema: dict[str, pl.DataType], columns: list[str] | None = None) -> pl.DataFrame:
     return pl.read_csv(
         data,
         has_header=False,
@@ -91,19 +91,19 @@ def _csv(table: Table, data: bytes, schema: dict[str, pl.DataType], columns: lis
     )
 
 
-def _narrow(table: Table, forms: Sequence[Form]) -> pl.DataType:
+def _narrow(table: Dialect, forms: Sequence[Form]) -> pl.DataType:
     """What polars' reader may read a column as: its numbers are ours, but for decimal commas."""
     if len(forms) == 1 and forms[0].field.type in _TYPED and table.decimal == ".":
         return forms[0].dtype
     return pl.String()
 
 
-def _needs_text(column: pl.Series, forms: Sequence[Form], table: Table) -> bool:
+def _needs_text(column: pl.Series, forms: Sequence[Form], table: Dialect) -> bool:
     """Whether a column that was read as numbers has cells that only their text explains."""
     return _narrow(table, forms) != pl.String and column.null_count() > 0
 
 
-def _block(table: Table, forms: Forms, frame: pl.DataFrame, texts: Mapping[str, pl.Series]) -> Block:
+def _block(table: Dialect, forms: Forms, frame: pl.DataFrame, texts: Mapping[str, pl.Series]) -> Block:
     columns, faults, coerced = [], [], []
     for path, wanted in forms.items():
         if path not in frame.columns:

@@ -6,7 +6,6 @@ come to the same judgement of a record, whatever stands around it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,10 +14,11 @@ import numpy as np
 import polars as pl
 
 from hotfire.rows import Decoded, Fault
-from hotfire.source.formats import Chunk, Cut, quotes
+from hotfire.source.formats import Chunk, Cut
 from hotfire.source.formats.cells import forms_of
 from hotfire.source.formats.columns import Block, read_cells, read_plain
-from hotfire.source.formats.lines import Cuttings, Index, lines
+from hotfire.source.formats.dialect import Dialect
+from hotfire.source.formats.lines import Cuttings
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Field
@@ -26,77 +26,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """One way to write a table as text.
-
-    Attributes:
-        columns: the names, in the order of the cells.
-        delimiter: one character; a space stands for any run of spaces and tabs.
-        decimal: the decimal mark, `.` or `,`.
-    """
-
-    columns: tuple[str, ...]
-    delimiter: str = ","
-    decimal: str = "."
-
-    @property
-    def quoted(self) -> bool:
-        """Whether cells may stand in quotes."""
-        return self.delimiter != " "
+class Table(Dialect):
+    """Tables of one dialect, as a format."""
 
     def cut(self, data: bytes, line: int, *, final: bool, limit: int) -> Cut:
         """How much of the buffer makes whole records, at most `limit` of them."""
         return self.index(data, final=final).cut(line, limit)
 
-    def index(self, data: bytes, *, final: bool) -> Index:
-        """Where the buffer's records stand."""
-        if self.quoted:
-            return quotes.index(data, self.delimiter, len(self.columns), final=final)
-        return lines(data, final=final)
-
     def records(self, chunks: Sequence[Chunk]) -> Rows:
         """The records of chunks that this format has cut."""
         return Rows(self, chunks)
-
-    def plain(self, line: bytes) -> bool:
-        """Whether polars' reader takes the record apart as `cells` does."""
-        if not line.isascii():
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return False
-        width = len(self.columns)
-        if not self.quoted:
-            return len(_words(line.decode())) == width
-        if b'"' in line:
-            return quotes.grammar(self.delimiter, width).simple.fullmatch(line) is not None
-        return line.count(self.delimiter.encode()) == width - 1
-
-    def cells(self, line: bytes) -> Sequence[str] | str:
-        """One record's cells, or why it is none. Raises UnicodeDecodeError."""
-        if self.quoted and b'"' in line:
-            return quotes.cells(line, self.delimiter, len(self.columns))
-        text = line.decode()
-        found = text.split(self.delimiter) if self.quoted else _words(text)
-        if len(found) == len(self.columns):
-            return found
-        return f"{len(found)} of {len(self.columns)} fields"
-
-    def tidy(self, data: bytes) -> bytes:
-        """The buffer with bare newlines and, for white space, one space between cells."""
-        if b"\r" in data:
-            data = re.sub(rb"\r+\n", b"\n", data).rstrip(b"\r")
-        if self.quoted:
-            return data
-        data = data.replace(b"\t", b" ")
-        while b"  " in data:
-            data = data.replace(b"  ", b" ")
-        return data.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
-
-
-def _words(text: str) -> list[str]:
-    """What spaces and tabs separate; no other white space does."""
-    return [word for word in text.replace("\t", " ").split(" ") if word]
 
 
 class Rows:
