@@ -41,10 +41,9 @@ def compile_contract(texts: Sequence[tuple[str, str]]) -> Contract:
         ContractError: with file, line, field and what to do, about the first thing to mend.
     """
     versions = read_versions(texts)
-    for version in versions:
-        errors = [remark for remark in version.doc.remarks if remark.level == "error"]
-        if errors:
-            raise min(errors, key=lambda remark: remark.line).error()
+    errors = [remark for version in versions for remark in version.doc.remarks if remark.level == "error"]
+    if errors:
+        raise errors[0].error()
     contracts = [version.contract for version in versions if version.contract is not None]
     if not contracts:
         raise ContractError("there is no contract", "write contracts/<stream>/v1.yaml, or draft it: contract infer")
