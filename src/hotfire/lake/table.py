@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
-from arro3.core import RecordBatchReader
-from arro3.core import Table as ArrowTable
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.transaction import AddAction
 
@@ -95,14 +93,17 @@ class Table:
     def overwrite(
         self, table: DeltaTable, contract: Contract, frames: Iterator[pl.DataFrame], marker: Transaction
     ) -> None:
-        """Replace all rows and all columns by those of `frames`, in one commit; markers of others stay."""
+        """Replace all rows and all columns by those of `frames`, in one commit; markers of others stay.
+
+        Under a URL all frames are held in memory: the library cannot read them while it writes.
+        """
         if self._local:
             added = [action for frame in frames for action in self._write(contract, frame)]
             self._publish(table, "overwrite", added, Schema(layout.fields(contract)), marker)
         else:
             write_deltalake(
                 table,
-                _reader(layout.columns(contract), frames),
+                pl.concat([pl.DataFrame(schema=layout.columns(contract)), *frames]),
                 mode="overwrite",
                 schema_mode="overwrite",
                 writer_properties=ZSTD,
@@ -224,10 +225,3 @@ class Table:
         for number in range(version + 1, self._handle.version() + 1):
             written += [log / f"{number:020d}.json", log / f"{number:020d}.checkpoint.parquet"]
         sync_files([*map(Path, paths), *(path for path in written if path.exists())], top)
-
-
-def _reader(columns: dict[str, pl.DataType], frames: Iterator[pl.DataFrame]) -> Any:
-    """Frames as one Arrow stream, read one at a time."""
-    empty = ArrowTable.from_arrow(pl.DataFrame(schema=columns))
-    batches = (batch for frame in frames for batch in ArrowTable.from_arrow(frame).to_batches())
-    return RecordBatchReader.from_batches(empty.schema, batches)

@@ -49,6 +49,9 @@ ROCKETS = Contract(
 )
 """Records with versions."""
 
+SHARED = [HealthCheck.differing_executors, HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+"""A suite runs under several classes, and each example takes a table of its own."""
+
 _TYPES: dict[str, type[pl.DataType]] = {
     "string": pl.String,
     "integer": pl.Int64,
@@ -232,7 +235,7 @@ class LakeSuite:
         again.append(READINGS, "live", 2, batch(2))
         assert same(everything(again), pl.concat([batch(1), batch(2)]))
 
-    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+    @settings(max_examples=20, suppress_health_check=SHARED)
     @given(values=_readings())
     def test_values_come_back_bit_for_bit(self, open_lake: Callable[[str], Lake], values: list[dict[str, Any]]) -> None:
         """Whatever is appended comes back to the last bit, before and after maintenance, whole or looked up."""
@@ -324,7 +327,7 @@ class LakeSuite:
         assert lake.major("readings") == 1
         lake.rewrite(newer, convert)
         expected = pl.concat([batch(1), batch(2)])
-        kept = expected.select(_MARKS)
+        kept = expected.select(list(_MARKS))
         for seen in (lake, open_lake("a")):
             assert (seen.major("readings"), seen.marker("readings", "live")) == (2, 2)
             assert same(everything(seen, newer), convert(expected).hstack(kept))
