@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from hotfire.errors import OwnedElsewhere
+from hotfire.errors import OwnedElsewhere, SourceChanged
 from hotfire.rows import Checkpoint, Outcome, Place, Plan
 from hotfire.store import ddl
 from hotfire.store.connection import Connection, OwnerLock, named
@@ -218,6 +218,10 @@ class SqliteStore:
         )
         return counted.cast(pl.Int64)
 
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the file, a line each."""
+        return [str(line) for line in self._connection.query("PRAGMA quick_check")["quick_check"] if line != "ok"]
+
     def tables(self) -> list[str]:
         """The names of all tables and views."""
         rows = self._connection.query(
@@ -252,6 +256,16 @@ class SqliteStore:
         self._connection.query(
             "INSERT INTO hf_job VALUES (?, ?, ?, 'running', ?, NULL, NULL)",
             [job_id, command, stream, self._clock.now_ns()],
+        )
+        self._end()
+
+    def bury_jobs(self) -> None:
+        """Write down that jobs still called running were killed: only the owner of the store may know that."""
+        self._begin()
+        self._connection.query(
+            "UPDATE hf_job SET status = 'failed', ended_at_ns = ?, summary = '{\"error\": \"killed\"}' "
+            "WHERE status = 'running'",
+            [self._clock.now_ns()],
         )
         self._end()
 
@@ -331,7 +345,7 @@ class SqliteStore:
             if page.is_empty():
                 return
             rows = ddl.typed(page, older)
-            marks = rows.select(pl.exclude(column.storage for column in older.columns))
+            marks = rows.select(pl.exclude([column.storage for column in older.columns]))
             converted = pl.concat([convert(rows), marks, page.select(rowid="hf_rowid")], how="horizontal")
             self._connection.ingest(target, ddl.bindable(converted))
             after = page["hf_rowid"][-1]
@@ -354,7 +368,19 @@ class SqliteStore:
             + (_text(row.facts), row.raw, _text(row.faults))
             for row in outcome.rejected
         ]
-        names = "stream shard batch_seq row_no contract place at_offset line facts raw faults".split()
+        names = [
+            "stream",
+            "shard",
+            "batch_seq",
+            "row_no",
+            "contract",
+            "place",
+            "at_offset",
+            "line",
+            "facts",
+            "raw",
+            "faults",
+        ]
         text = pl.String
         types = [text, text, pl.Int64, pl.Int64, text, text, pl.Int64, pl.Int64, text, pl.Binary, text]
         frame = pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
@@ -365,10 +391,20 @@ class SqliteStore:
                 "WHERE id = ? AND state = 'open'",
                 [plan.shard, plan.batch_seq, fate, quarantine_id],
             )
+            self._check_moved(quarantine_id)
         for quarantine_id, faults in outcome.retried.items():
             self._connection.query(
-                "UPDATE hf_quarantine SET tries = tries + 1, faults = ?, contract = ? WHERE id = ?",
+                "UPDATE hf_quarantine SET tries = tries + 1, faults = ?, contract = ? WHERE id = ? AND state = 'open'",
                 [_text(faults), plan.contract, quarantine_id],
+            )
+            self._check_moved(quarantine_id)
+
+    def _check_moved(self, quarantine_id: int) -> None:
+        """Another process may have discarded the row since it was read: it must not get a second fate."""
+        if self._changes() != 1:
+            raise SourceChanged(
+                f"Quarantine row {quarantine_id} has left quarantine while it was being replayed.",
+                "Run `hotfire doctor --repair` to drop the plan, which had no effects, and replay again.",
             )
 
     def _write_marks(self, outcome: Outcome) -> None:
@@ -377,7 +413,7 @@ class SqliteStore:
             (plan.stream, plan.shard, plan.batch_seq, c.row_no, c.column, c.check, c.raw, c.value)
             for c in outcome.corrections
         ]
-        names = "stream shard batch_seq row_no column_name check_name raw value".split()
+        names = ["stream", "shard", "batch_seq", "row_no", "column_name", "check_name", "raw", "value"]
         types = [pl.String, pl.String, pl.Int64, pl.Int64, pl.String, pl.String, pl.String, pl.String]
         frame = pl.DataFrame(corrections, schema=dict(zip(names, types, strict=True)), orient="row")
         self._connection.ingest("hf_correction", frame)

@@ -142,7 +142,9 @@ class Stand:
         batches = ledger.filter(repair=0).select("batch_seq", "received").rows()
         fates: dict[int, tuple[str, ...]] = {}
         fates |= {first[seq] + row_no: ("duplicate",) for seq, rows in batches for row_no in range(rows)}
-        frames = lake.rows(self.contract) if self.lake_only else (rows for _, rows in store.batches(self.contract, LIVE, 0))
+        frames = (
+            lake.rows(self.contract) if self.lake_only else (rows for _, rows in store.batches(self.contract, LIVE, 0))
+        )
         for frame in frames:
             for seq, row_no, late, corrected in frame.select("batch_seq", "row_no", "late", "corrected").rows():
                 if seq in first:

@@ -105,9 +105,7 @@ def test_required_is_judged_on_the_source_value() -> None:
 
 def test_an_asset_and_a_time_are_always_required() -> None:
     """Without them a row of telemetry has no place in any order."""
-    rules = Contract(
-        "s", "1.0.0", "telemetry", (Column("a", "string"), Column("t", "timestamp")), asset="a", time="t"
-    )
+    rules = Contract("s", "1.0.0", "telemetry", (Column("a", "string"), Column("t", "timestamp")), asset="a", time="t")
     assert checks(verdict(rules, b"{}")) == {0: ["a.required", "t.required"]}
 
 
@@ -241,7 +239,9 @@ def test_a_time_without_a_zone_is_rejected() -> None:
 
 def test_a_date_is_a_date() -> None:
     """A day that is in no calendar breaks `<column>.time`."""
-    found = verdict(contract(Column("d", "date")), b'{"d": "2026-02-28"}', b'{"d": "2026-02-29"}', b'{"d": "0001-01-01"}')
+    found = verdict(
+        contract(Column("d", "date")), b'{"d": "2026-02-28"}', b'{"d": "2026-02-29"}', b'{"d": "0001-01-01"}'
+    )
     assert checks(found) == {1: ["d.time"]}
     assert [str(day) for day in found.rows["d"]] == ["2026-02-28", "0001-01-01"]
 
@@ -290,7 +290,9 @@ def test_nothing_is_judged_of_nothing() -> None:
 
 LINES = st.lists(
     st.one_of(
-        st.sampled_from([b'{"x": 1}', b'{"x": "a"}', b"{", b'{"x": 1e400}', b'{"x": -0.0}', b'{"n": 1}', b'{"x": null}']),
+        st.sampled_from(
+            [b'{"x": 1}', b'{"x": "a"}', b"{", b'{"x": 1e400}', b'{"x": -0.0}', b'{"n": 1}', b'{"x": null}']
+        ),
         st.floats().map(lambda value: b'{"x": %s, "n": 3}' % repr(value).encode()),
         st.binary(max_size=20).filter(lambda raw: b"\n" not in raw and raw.strip(b" \t\r")),
     ),
