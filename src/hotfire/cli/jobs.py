@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from hotfire.cli.output import terminal
 from hotfire.clock import iso
 from hotfire.errors import HotfireError
@@ -100,6 +98,7 @@ class Job:
 def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
     """Run the body as a job. However the body ends, the store knows it; only a killed process leaves it `running`."""
     workspace.store.own()
+    workspace.store.bury_jobs()
     started = workspace.clock.now_ns()
     stamp = iso(started)[:19].replace("-", "").replace(":", "")
     one = Job(workspace, f"{stamp}-{secrets.token_hex(3)}", command, stream, started)
@@ -114,8 +113,3 @@ def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
         one.close()
         with suppress(HotfireError):
             workspace.store.end_job(one.job_id, one.status, json.dumps(one.summary))
-
-
-def start_folder() -> Any:
-    """The folder that `--workspace` named; None for the working folder."""
-    return click.get_current_context().find_root().params.get("workspace")

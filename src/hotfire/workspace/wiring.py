@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -68,7 +68,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         """The stream's contract, with its tables made, migrated, or converted to its major version."""
         contract, texts = self.contract(stream), contract_texts(self.settings.folder, stream)
         if contract.older and self.store.major(stream) is not None:
-            take_up(self._flow(contract, "upgrade", Nothing()), texts)
+            take_up(self.idle_flow(contract, "upgrade"), texts)
         self.store.ensure(contract, texts)
         return contract
 
@@ -80,6 +80,17 @@ class Workspace(AbstractContextManager["Workspace"]):
     def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
         """A stream's quarantine on its way into the store."""
         return self._flow(contract, job_id, self._quarantine(contract, check))
+
+    def idle_flow(self, contract: Contract, job_id: str) -> Flow:
+        """Nothing new: running it finishes what was interrupted, and lets the lake catch up."""
+        return self._flow(contract, job_id, Nothing())
+
+    def reread(self, contract: Contract, plan: Plan) -> Read:
+        """The records of a plan again. Raises SourceChanged where that is impossible."""
+        if plan.repair:
+            return self._quarantine(contract).reread(plan.span)
+        configured = self.settings.stream(contract.stream).source.path
+        return self.files(contract, ["-", *map(self.settings.absolute, configured)]).reread(plan.span)
 
     def files(self, contract: Contract, places: Sequence[str] = ()) -> FileSource:
         """The stream's file source."""
@@ -107,12 +118,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
         lake: Lake | None = None if self.dry_run else self.lake
         only = self.settings.stream(contract.stream).lake_only and not self.dry_run
-
-        def reread(plan: Plan) -> Read:
-            if plan.repair:
-                return self._quarantine(contract).reread(plan.span)
-            return self.files(contract, ["-"]).reread(plan.span)
-
+        reread = partial(self.reread, contract)
         return Flow(contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of, lake_only=only)
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:

@@ -1,0 +1,67 @@
+"""`hotfire why FILE:LINE`: what became of one line of one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotfire.cli.command import Command
+from hotfire.cli.output import Answer, hint
+from hotfire.cli.place import shown_place
+from hotfire.cli.workspace import settings_of
+from hotfire.errors import UserError
+
+if TYPE_CHECKING:
+    from hotfire.workspace.trace import Traced
+
+
+@click.command(cls=Command)
+@click.argument("place", metavar="FILE:LINE")
+def why(place: str) -> Answer:
+    """Tell the fate of one line of one file: its batch, what it broke, the row it became or repeats."""
+    from hotfire.workspace.trace import trace
+    from hotfire.workspace.wiring import Workspace
+
+    file, colon, line = place.rpartition(":")
+    if not colon or not line.isdigit() or int(line) < 1:
+        raise UserError(f"{place} is not FILE:LINE.", "Write it as incoming/burn-1.csv:811; lines count from 1.")
+    with Workspace(settings_of()) as workspace:
+        found = list(trace(workspace, file, int(line)))
+    if not found:
+        raise UserError(f"No stream has read {file}.", "Name it as `ingest` did, or by its last part.")
+    document: dict[str, Any] = {"place": place, "fate": found[0].fate, "found": [_document(one) for one in found]}
+    return Answer(document, _lines(place, found))
+
+
+def _document(one: Traced) -> dict[str, Any]:
+    names = ("stream", "fate", "detail", "line", "batch_seq", "row_no", "contract_version", "received_at")
+    more = ("checks", "corrections", "quarantine_id", "twin", "row")
+    return {"place": one.label, **{name: getattr(one, name) for name in (*names, *more)}}
+
+
+def _lines(place: str, found: Sequence[Traced]) -> Iterator[str]:
+    for one in found:
+        yield click.style(f"{place}: {one.fate}", bold=True) + (f" ({one.detail})" if one.detail else "")
+        if one.batch_seq is not None:
+            record = f", record {one.row_no}" if one.row_no is not None else ""
+            received = f", received {one.received_at[:19]}Z" if one.received_at else ""
+            yield f"  {one.stream}, batch {one.batch_seq}{record}{received}, contract {one.contract_version}"
+        if one.line is not None and str(one.line) != place.rpartition(":")[2]:
+            yield f"  the record begins at {shown_place(one.label)}:{one.line}"
+        for check in one.checks:
+            yield f"  {check['check']}  {check['value'] or ''}  {check['detail']}".rstrip()
+        for correction in one.corrections:
+            yield f"  corrected: {correction['column']} {correction['raw']} -> {correction['value'] or 'null'}"
+        if one.twin:
+            yield f"  stored before: batch {one.twin['batch_seq']}, record {one.twin['row_no']}" + _from(one.twin)
+        for name, value in (one.row or {}).items():
+            if value is not None and value is not False:
+                yield f"    {name} = {'yes' if value is True else value}"
+        if one.quarantine_id is not None:
+            yield f"Next: {hint(f'quarantine show {one.quarantine_id}')}"
+
+
+def _from(twin: Mapping[str, Any]) -> str:
+    return f", from {shown_place(twin['place'])}:{twin['line']}" if twin.get("place") else ""

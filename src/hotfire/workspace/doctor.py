@@ -1,0 +1,232 @@
+"""Everything that can be wrong with a workspace, looked at one by one; each finding says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hotfire.clock import iso
+from hotfire.contract.lint import lint
+from hotfire.engine.loop import run
+from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged
+from hotfire.rows import Plan
+from hotfire.workspace.contracts import contract_texts
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+    from hotfire.workspace.wiring import Workspace
+
+ROOM_BYTES = 1 << 30
+"""Less free space than this is too little."""
+_LONG_AGO_NS = 946_684_800_000_000_000  # 2000-01-01: clocks that were never set say 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was looked at, and what was seen.
+
+    Attributes:
+        name: `lake.files`, or with a stream: `lake.files/events`.
+        do: what helps; empty where nothing has to be done.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    do: str = ""
+
+
+def examine(workspace: Workspace) -> Iterator[Looked]:
+    """Look at everything. What cannot be looked at because of an earlier trouble is left out."""
+    yield _folder(workspace)
+    yield _room(workspace)
+    contracts: list[Contract] = []
+    for stream in workspace.settings.streams:
+        looked, contract = _contract(workspace, stream)
+        yield looked
+        contracts += [contract] if contract else []
+    store = list(_store(workspace))
+    yield from store
+    if not all(one.ok for one in store):
+        return
+    idle = _owner(workspace)
+    yield idle
+    for contract in contracts:
+        try:
+            yield from _plans(workspace, contract, busy="idle" not in idle.detail)
+            yield from _lake(workspace, contract)
+            yield from _clocks(workspace, contract)
+        except HotfireError as error:
+            yield Looked(f"stream/{contract.stream}", ok=False, detail=error.what, do=error.do)
+
+
+def repair(workspace: Workspace, job_id: str) -> Iterator[str]:
+    """Mend what can be mended without losing anything, a sentence each.
+
+    Plans that can be read again are finished, others dropped: they had no effects. The lake is taken back to the
+    store where it is ahead, and catches up where it is behind. Raises OwnedElsewhere while another process works.
+    """
+    workspace.store.own()
+    workspace.store.bury_jobs()
+    for stream in workspace.settings.streams:
+        contract = workspace.prepare(stream)
+        for shard, plan in _unfinished(workspace, stream):
+            trouble = _lost(workspace, contract, plan)
+            if trouble:
+                workspace.store.drop_plan(stream, shard)
+                yield f"{stream}: dropped the plan of batch {plan.batch_seq}; it had no effects. {trouble.what}"
+        for shard, committed in _shards(workspace, stream):
+            lost = 0
+            if workspace.lake.marker(stream, shard) > _most(workspace, stream, shard, committed):
+                lost = workspace.lake.retreat(stream, shard, committed)
+                yield f"{stream}: took the lake back to batch {committed}; {lost:,} rows that the store does not know are gone"
+        behind = list(_shards(workspace, stream))
+        if behind:
+            before = [workspace.lake.marker(stream, shard) for shard, _ in behind]
+            done = run(workspace.idle_flow(contract, job_id))
+            if done.received or done.moved:
+                yield f"{stream}: finished an interrupted batch of {done.received or done.moved:,} records"
+            after = [workspace.lake.marker(stream, shard) for shard, _ in behind]
+            if after != before and not (done.received or done.moved):
+                yield f"{stream}: the lake has caught up with batch {max(after)}"
+
+
+def _folder(workspace: Workspace) -> Looked:
+    data = workspace.settings.data
+    nearest = data if data.exists() else data.parent
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return Looked("folder", ok=True, detail=f"{data} can be written")
+    return Looked("folder", ok=False, detail=f"{nearest} cannot be written", do="Make it writable for this user.")
+
+
+def _room(workspace: Workspace) -> Looked:
+    free = shutil.disk_usage(workspace.settings.folder).free
+    detail = f"{free / 1e9:,.1f} GB free"
+    return Looked("disk", free >= ROOM_BYTES, detail, "" if free >= ROOM_BYTES else "Free some space.")
+
+
+def _contract(workspace: Workspace, stream: str) -> tuple[Looked, Contract | None]:
+    name = f"contract/{stream}"
+    try:
+        contract = workspace.contract(stream)
+        remarks = lint(contract_texts(workspace.settings.folder, stream))
+    except HotfireError as error:
+        return Looked(name, ok=False, detail=error.what, do=error.do), None
+    errors = [remark for remark in remarks if remark.level == "error"]
+    if errors:
+        return Looked(name, ok=False, detail=errors[0].error().what, do=f"hotfire contract lint {stream}"), contract
+    warned = f", {len(remarks)} warnings" if remarks else ""
+    return Looked(name, ok=True, detail=f"version {contract.version}{warned}"), contract
+
+
+def _store(workspace: Workspace) -> Iterator[Looked]:
+    path = workspace.settings.database
+    if path is not None and not Path(path).exists():
+        yield Looked("store", ok=True, detail=f"{path} is made by the first ingest")
+        return
+    try:
+        problems = workspace.store.problems()
+    except HotfireError as error:
+        yield Looked("store", ok=False, detail=error.what, do=error.do)
+        return
+    yield Looked(
+        "store",
+        ok=not problems,
+        detail=f"{path}: {problems[0] if problems else 'whole'}",
+        do="Restore it from a backup; the lake still holds the rows." if problems else "",
+    )
+
+
+def _owner(workspace: Workspace) -> Looked:
+    try:
+        workspace.store.own()
+    except OwnedElsewhere as error:
+        return Looked("owner", ok=True, detail=error.what)
+    running = [job for job in workspace.store.query("jobs", page=100).rows(named=True) if job["status"] == "running"]
+    killed = f"; job {running[0]['job_id']} ({running[0]['command']}) was killed" if running else ""
+    return Looked("owner", ok=True, detail=f"idle{killed}")
+
+
+def _plans(workspace: Workspace, contract: Contract, *, busy: bool) -> Iterator[Looked]:
+    """A plan without a commit: what a crash left, unless a process is at work."""
+    name = f"plans/{contract.stream}"
+    if busy:
+        return
+    found = [plan for _, plan in _unfinished(workspace, contract.stream)]
+    for plan in found:
+        trouble = _lost(workspace, contract, plan)
+        what = f"batch {plan.batch_seq} was interrupted"
+        if trouble:
+            do = "Bring the file back as it was, or `hotfire doctor --repair` drops the plan, which had no effects."
+            yield Looked(name, ok=False, detail=f"{what}: {trouble.what}", do=do)
+        else:
+            yield Looked(name, ok=True, detail=f"{what}; the next ingest finishes it")
+    if not found:
+        yield Looked(name, ok=True, detail="nothing was interrupted")
+
+
+def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
+    stream, lake = contract.stream, workspace.lake
+    problems = lake.check(stream)
+    do = "Restore the files from a backup." if problems else ""
+    detail = f"{problems[0]} ({len(problems)} files)" if problems else f"{len(lake.files(stream)):,} files, all there"
+    yield Looked(f"lake.files/{stream}", ok=not problems, detail=detail, do=do)
+    for shard, committed in _shards(workspace, stream):
+        marker, name = lake.marker(stream, shard), f"lake.marker/{stream}"
+        if marker > _most(workspace, stream, shard, committed):
+            detail = f"the lake holds batch {marker}, the store only {committed}: the store is older"
+            yield Looked(
+                name, ok=False, detail=detail, do="`hotfire doctor --repair` takes the lake back to the store."
+            )
+        elif marker < committed:
+            yield Looked(name, ok=True, detail=f"at batch {marker} of {committed}; the next ingest lets it catch up")
+        else:
+            yield Looked(name, ok=True, detail=f"at batch {marker}, as the store")
+
+
+def _clocks(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
+    """Assets whose clock was never set."""
+    if contract.kind != "telemetry":
+        return
+    assets = workspace.store.assets(contract)
+    old = assets.filter(assets["clock_ns"] < _LONG_AGO_NS)
+    if old.is_empty():
+        yield Looked(f"clocks/{contract.stream}", ok=True, detail=f"{assets.height:,} assets")
+        return
+    first = old.row(0, named=True)
+    detail = (
+        f"{old.height:,} of {assets.height:,} assets live before 2000: {first['asset']} at {iso(first['clock_ns'])}"
+    )
+    do = f"Set the clock of the logger, and check the time format in contracts/{contract.stream}."
+    yield Looked(f"clocks/{contract.stream}", ok=False, detail=detail, do=do)
+
+
+def _unfinished(workspace: Workspace, stream: str) -> Iterator[tuple[str, Plan]]:
+    for row in workspace.store.query("unfinished_plans", stream=stream).rows(named=True):
+        yield row["shard"], msgspec.json.decode(row["plan"], type=Plan)
+
+
+def _lost(workspace: Workspace, contract: Contract, plan: Plan) -> HotfireError | None:
+    """Why a plan's records cannot be read again; None where they can."""
+    try:
+        same = workspace.reread(contract, plan).sha256 == plan.sha256
+    except HotfireError as error:
+        return error
+    return None if same else SourceChanged("The bytes that were planned have changed.")
+
+
+def _shards(workspace: Workspace, stream: str) -> list[tuple[str, int]]:
+    shards = workspace.store.query("shards", stream=stream)
+    return list(shards.select("shard", "committed_seq").rows())
+
+
+def _most(workspace: Workspace, stream: str, shard: str, committed: int) -> int:
+    """The last batch that the lake may hold: of a stream that is kept only there, also the planned one."""
+    planned = any(one == shard for one, _ in _unfinished(workspace, stream))
+    return committed + 1 if planned and workspace.settings.stream(stream).lake_only else committed

@@ -1,0 +1,246 @@
+"""From a line of a file to its fate: the ledger's spans say which batch read it, the tables what it became."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
+
+from hotfire.clock import iso
+from hotfire.contract.check import judge
+from hotfire.contract.model import wire
+from hotfire.errors import SourceChanged
+from hotfire.rows import Fault, Part, Plan, Span
+from hotfire.source.formats.join import records_from_raw
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+    from hotfire.protocols import Records
+    from hotfire.rows import Place
+    from hotfire.workspace.wiring import Workspace
+
+_PAGE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What became of one line.
+
+    Attributes:
+        fate: stored, duplicate, superseded, quarantined, repaired, discarded, pending, `not a record`, `not read yet`,
+            or `unknown` where the file can no longer be read to tell which record of the batch it was.
+        label, line: where its record begins, as the source calls it.
+        checks: those it broke: `check`, `value`, `detail`.
+        corrections: `column`, `check`, `raw`, `value`.
+        row: the stored row, instants as ISO 8601; None where there is none.
+        twin: of a duplicate, where the stored row is: `batch_seq`, `row_no`, and where known `place` and `line`.
+    """
+
+    stream: str
+    fate: str
+    label: str
+    line: int | None = None
+    detail: str = ""
+    batch_seq: int | None = None
+    row_no: int | None = None
+    contract_version: str | None = None
+    received_at: str | None = None
+    checks: Sequence[Mapping[str, Any]] = ()
+    corrections: Sequence[Mapping[str, Any]] = ()
+    quarantine_id: int | None = None
+    row: Mapping[str, Any] | None = None
+    twin: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One batch of the ledger, or a plan that has no commit yet."""
+
+    shard: str
+    batch_seq: int
+    span: Span
+    contract: str
+    received_at_ns: int
+    rowids: tuple[int, int] | None
+
+
+def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
+    """What became of a line, in every stream that read the file; the latest reading of it first.
+
+    Args:
+        file: a path, absolute or relative to the working folder, or a file's name.
+        line: counted from 1; of Parquet, the number of the row.
+    """
+    for stream in workspace.settings.streams:
+        begins: list[int] = []
+        found: list[Traced] = []
+        for batch in _batches(workspace, stream):
+            for number, part in enumerate(batch.span.parts):
+                if _is_named(part, file):
+                    begins.append(part.place.line)
+                    if part.place.line <= line < part.end_line:
+                        found.append(_traced(workspace, stream, batch, number, line))
+        if found:
+            yield from reversed(found)
+        elif begins and line < min(begins):
+            yield Traced(stream, "not a record", file, detail="a header")
+        elif begins:
+            yield Traced(stream, "not read yet", file, detail="the file ended before this line when it was last read")
+
+
+def _is_named(part: Part, file: str) -> bool:
+    """Whether people may mean the part's place by that path or name."""
+    label, resolved = part.place.label, part.place.facts.get("path", "")
+    if file in {label, resolved} or str(Path(file).resolve()) in {str(Path(label).resolve()), resolved}:
+        return True
+    return "/" not in file and file == Path(label).name
+
+
+def _batches(workspace: Workspace, stream: str) -> Iterator[_Batch]:
+    store = workspace.store
+    for shard in store.query("shards", stream=stream)["shard"]:
+        after = 0
+        while True:
+            page = store.query("ledger", stream=stream, shard=shard, after=after, page=_PAGE)
+            for row in page.filter(page["repair"] == 0).rows(named=True):
+                span = msgspec.json.decode(row["span"], type=Span)
+                rowids = (row["first_rowid"], row["last_rowid"])
+                yield _Batch(shard, row["batch_seq"], span, row["contract"], row["received_at_ns"], rowids)
+            if page.height < _PAGE:
+                break
+            after = page["batch_seq"][-1]
+    for text in store.query("unfinished_plans", stream=stream)["plan"]:
+        plan = msgspec.json.decode(text, type=Plan)
+        if not plan.repair:
+            yield _Batch(plan.shard, plan.batch_seq, plan.span, plan.contract, plan.received_at_ns, None)
+
+
+def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, line: int) -> Traced:
+    """The fate of a line of the batch's part of that number."""
+    part = batch.span.parts[number]
+    first = [0, *accumulate(part.rows for part in batch.span.parts)][number]
+    contract = workspace.contract_of(batch.contract)
+    one = Traced(
+        stream,
+        "unknown",
+        part.place.label,
+        detail="the file can no longer be read",
+        batch_seq=batch.batch_seq,
+        contract_version=contract.version,
+        received_at=iso(batch.received_at_ns),
+    )
+    rejected = workspace.store.query("quarantine_of_batch", stream=stream, shard=batch.shard, batch_seq=batch.batch_seq)
+    records = _records(workspace, contract, part)
+    if records is None:
+        hit = rejected.filter(line=line, place=part.place.label)
+        return _rejected(one, hit.row(0, named=True)) if hit.height else one
+    at = _record_at(records, line)
+    if at is None:
+        return replace(one, fate="not a record", detail="a header, a blank line, or part of no record")
+    one = replace(one, row_no=first + at, line=records.where(at).line, detail="")
+    if batch.rowids is None:
+        return replace(one, fate="pending", detail="its batch was interrupted; the next ingest finishes it")
+    hit = rejected.filter(row_no=one.row_no)
+    if hit.height:
+        return _rejected(one, hit.row(0, named=True))
+    return _accepted(workspace, batch, one, records_from_raw([_record(records, at)]))
+
+
+def _records(workspace: Workspace, contract: Contract, part: Part) -> Records | None:
+    """The part's records; None where the file has gone or changed."""
+    try:
+        return workspace.files(contract, ["-"]).reread(Span((part,))).records
+    except SourceChanged:
+        return None
+
+
+def _record(records: Records, at: int) -> tuple[bytes, Mapping[str, Any], Place]:
+    """One record by itself: its bytes, how they are read, and its place."""
+    place = records.where(at)
+    return records.raw(at), place.facts, place
+
+
+def _record_at(records: Records, line: int) -> int | None:
+    """The record that the line belongs to: the last one that begins at or before it, if it reaches so far."""
+    at = bisect_right(range(len(records)), line, key=lambda number: records.where(number).line) - 1
+    if at < 0 or line > records.where(at).line + records.raw(at).count(b"\n"):
+        return None
+    return at
+
+
+def _rejected(one: Traced, row: Mapping[str, Any]) -> Traced:
+    faults = msgspec.json.decode(row["faults"], type=list[Fault])
+    checks = [{"check": fault.check, "value": fault.value, "detail": fault.detail} for fault in faults]
+    fate = "quarantined" if row["state"] == "open" else row["state"]
+    return replace(
+        one, fate=fate, detail="", row_no=row["row_no"], line=row["line"], checks=checks, quarantine_id=row["id"]
+    )
+
+
+def _accepted(workspace: Workspace, batch: _Batch, one: Traced, record: Records) -> Traced:
+    """A record that is not in quarantine: stored (or superseded) under its own number, or a duplicate."""
+    contract = workspace.contract(one.stream)
+    own = _stored(workspace, contract, batch, one.row_no)
+    if own.height:
+        fate = "superseded" if "superseded" in own.columns and own["superseded"][0] else "stored"
+        row = _readable(contract, own.row(0, named=True))
+        return replace(one, fate=fate, row=row, corrections=_corrections(workspace, batch, one))
+    return replace(one, fate="duplicate", twin=_twin(workspace, contract, batch, record))
+
+
+def _readable(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored row under the contract's names, with its marks."""
+    shown = {column.name: row.get(column.storage) for column in contract.columns}
+    for column in contract.columns:
+        instant = row.get(column.storage)
+        if column.type == "timestamp" and instant is not None:
+            shown[column.name] = iso(instant)
+    return {**shown, **{mark: row[mark] for mark in ("late", "corrected", "unknown_fields")}}
+
+
+def _stored(workspace: Workspace, contract: Contract, batch: _Batch, row_no: int | None) -> pl.DataFrame:
+    """The row that was stored under this batch and record number, if there is one."""
+    same = {"shard": batch.shard, "batch_seq": batch.batch_seq, "row_no": row_no}
+    if workspace.settings.stream(contract.stream).lake_only:
+        frames = workspace.lake.rows(contract, shard=batch.shard, after=batch.batch_seq - 1)
+        return pl.concat([pl.DataFrame(), *(frame.filter(**same) for frame in frames)], how="diagonal")
+    assert batch.rowids is not None
+    return workspace.store.rows_between(contract, *batch.rowids).filter(**same)
+
+
+def _corrections(workspace: Workspace, batch: _Batch, one: Traced) -> list[dict[str, Any]]:
+    query = "corrections_of_batch"
+    found = workspace.store.query(query, stream=one.stream, shard=batch.shard, batch_seq=batch.batch_seq)
+    mine = found.filter(row_no=one.row_no).select("raw", "value", column="column_name", check="check_name")
+    return mine.rows(named=True)
+
+
+def _twin(workspace: Workspace, contract: Contract, batch: _Batch, record: Records) -> Mapping[str, Any] | None:
+    """Where the stored row with the identity of a duplicate record is, and which line it came from."""
+    rows = judge(contract, record.decode(wire(contract)), batch.received_at_ns).rows
+    only = workspace.settings.stream(contract.stream).lake_only
+    found = (workspace.lake if only else workspace.store).stored(contract, rows.select(contract.identity))
+    if found.is_empty():
+        return None
+    row = found.row(-1, named=True)
+    return {"batch_seq": row["batch_seq"], "row_no": row["row_no"], **_source_of(workspace, contract.stream, row)}
+
+
+def _source_of(workspace: Workspace, stream: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The place and line that a stored row came from, where they can still be told."""
+    for batch in _batches(workspace, stream):
+        if (batch.shard, batch.batch_seq) == (row["shard"], row["batch_seq"]):
+            first = 0
+            for part in batch.span.parts:
+                if row["row_no"] < first + part.rows:
+                    records = _records(workspace, workspace.contract_of(batch.contract), part)
+                    line = records.where(row["row_no"] - first).line if records else None
+                    return {"place": part.place.label, "line": line}
+                first += part.rows
+    return {}
