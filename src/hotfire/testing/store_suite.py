@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,122 +15,24 @@ from hypothesis import strategies as st
 from hotfire.contract.model import Column, Contract, Lens
 from hotfire.errors import ContractError, OwnedElsewhere, Refused, SourceChanged
 from hotfire.protocols import Store
-from hotfire.rows import LIVE, Correction, Counts, Fault, Outcome, Part, Place, Plan, Rejected, Span
-from hotfire.testing.lake_suite import HOUR_NS, INT64, READINGS, ROCKETS, rows_of, same
-
-START_NS = 1_780_272_000_000_000_000
-TEXTS = (("contracts/readings/v1.yaml", "text ä"),)
-LAUNCHES = replace(
-    ROCKETS, stream="launches", columns=(*ROCKETS.columns, Column("revision", "integer")), revision="revision"
+from hotfire.rows import LIVE, Correction, Fault, Part, Place, Span
+from hotfire.testing.lake_suite import HOUR_NS, READINGS, rows_of, same
+from hotfire.testing.outcomes import (
+    LAUNCHES,
+    START_NS,
+    assets_of,
+    held,
+    named,
+    outcome_of,
+    plan_of,
+    reading,
+    rejected,
+    repair_of,
+    values,
+    whole,
 )
-"""Records whose newer version is told by a number."""
 
-_streams = count()
-_ASSETS = {"asset": pl.String, "clock_ns": pl.Int64, "counter": pl.Int64, "gaps": pl.Int64, "stored": pl.Int64}
-_Row = Mapping[str, Any]
-
-
-def named(contract: Contract) -> Contract:
-    """The contract under a name of its own, so that examples do not meet."""
-    stream = f"{contract.stream}_{next(_streams)}"
-    return replace(contract, stream=stream, hash=f"hash of {stream}")
-
-
-def plan_of(contract: Contract, batch_seq: int, rows: int = 0, shard: str = LIVE, *, repair: bool = False) -> Plan:
-    """A plan of `rows` records that go on where the batch before ended."""
-    start = 1000 * (batch_seq - 1)
-    place = Place("place ä", "burns/1.csv", start, start + 1, {"deep": [1, None, {"ä": "\u2028"}], "ids": [1]})
-    span = Span((Part(place, start + 1000, start + 1001, rows),))
-    return Plan(contract.stream, shard, batch_seq, span, "ab" * 32, START_NS + batch_seq, contract.hash, repair)
-
-
-def assets_of(*assets: tuple[str, int, int | None, int, int]) -> pl.DataFrame:
-    """Assets with clock, counter, gaps and number of rows."""
-    return pl.DataFrame(assets, schema=_ASSETS, orient="row")
-
-
-def rejected(row_no: int, raw: bytes = b"{", check: str = "row.parse") -> Rejected:
-    """A record on its way into quarantine."""
-    fault = Fault(row_no, check, "{", "unexpected end")
-    return Rejected(row_no, raw, (fault,), "burns/1.csv", 7, 3, {"reading": {"format": "jsonl"}})
-
-
-def outcome_of(contract: Contract, batch_seq: int, rows: Iterable[_Row] = (), **more: Any) -> Outcome:
-    """What a batch changes whose rows are all stored (but for `rejected`), with counts that add up."""
-    kept = rows_of(contract, batch_seq, [dict(row) for row in rows], more.get("shard", LIVE))
-    if contract.kind == "entity":
-        kept = kept.with_columns(received_at_ns=pl.lit(START_NS + batch_seq))
-    quarantined: list[Rejected] = more.get("rejected", [])
-    beaten = int(kept["superseded"].sum()) if contract.kind == "entity" else 0
-    counts = Counts(
-        received=kept.height + len(quarantined),
-        stored=kept.height - beaten,
-        superseded=beaten,
-        quarantined=len(quarantined),
-    )
-    plan = plan_of(contract, batch_seq, counts.received, more.get("shard", LIVE))
-    assets = more.get("assets", assets_of() if contract.kind == "telemetry" else None)
-    return Outcome(plan, "job-1", counts, kept, quarantined, more.get("corrections", []), assets)
-
-
-def repair_of(contract: Contract, batch_seq: int, moved: Mapping[int, str], retried: Sequence[int] = ()) -> Outcome:
-    """A repair that moves quarantine rows to new fates and tries others in vain. Nothing is stored."""
-    plan = plan_of(contract, batch_seq, len(moved) + len(retried), repair=True)
-    duplicates = sum(fate == "duplicate" for fate in moved.values())
-    counts = Counts(moved=len(moved), duplicate=duplicates, superseded=len(moved) - duplicates)
-    still = {one: (Fault(0, "x.range", "9", "above 8"),) for one in retried}
-    return Outcome(plan, "job-2", counts, rows_of(contract, batch_seq, []), [], [], assets_of(), moved, still)
-
-
-def held(store: Store, contract: Contract, shard: str = LIVE) -> pl.DataFrame:
-    """Every stored row in the order of arrival."""
-    return pl.concat([rows_of(contract, 0, []), *(rows for _, rows in store.batches(contract, shard, 0))])
-
-
-def whole(store: Store, contract: Contract) -> dict[str, Any]:
-    """Everything that the store says of a stream."""
-    return {
-        "rows": held(store, contract).rows(),
-        "counts": store.counts(contract, LIVE).rows(),
-        "assets": sorted(store.assets(contract).rows()),
-        "shards": store.query("shards", stream=contract.stream).rows(),
-        "places": sorted(store.query("places", stream=contract.stream, shard=LIVE).rows()),
-        "plans": store.query("unfinished_plans", stream=contract.stream).rows(),
-        "ledger": store.query("ledger", stream=contract.stream, shard=LIVE, after=0, page=100).rows(),
-        "quarantine": store.query("quarantine_list", stream=contract.stream, state="", after=0, page=100).rows(),
-    }
-
-
-def _values() -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Values that are easily lost on the way: subnormals, ends of ranges, empty and exotic text, nulls."""
-    floats = st.floats(allow_nan=False, allow_infinity=False).filter(lambda value: str(value) != "-0.0")
-    edges = st.sampled_from([5e-324, -5e-324, 1e300, 1.7976931348623157e308, 0.1, 2.0**53 + 2, 0.0, 3.0])
-    text = st.one_of(
-        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
-        st.sampled_from(["", " ", "null", "🚀🚀", "a'b\"c\\", "\n", "\u202e", "1", "0001-01-01"]),
-    )
-    ends = st.one_of(INT64, st.sampled_from([-(2**63), 2**63 - 1, 0, 2**53 + 1]))
-    row = st.fixed_dictionaries(
-        {
-            "device": text,
-            "taken_ns": ends,
-            "part": st.none() | ends,
-            "value": st.none() | floats | edges,
-            "note": st.none() | text,
-            "is_on": st.none() | st.booleans(),
-            "day": st.none() | st.dates(),
-            "seen_ns": st.none() | ends,
-            "late": st.booleans(),
-            "corrected": st.booleans(),
-            "unknown_fields": st.none() | text,
-        }
-    )
-    return st.lists(row, max_size=8)
-
-
-def _reading(device: str, taken_ns: int = START_NS, **more: Any) -> dict[str, Any]:
-    return {"device": device, "taken_ns": taken_ns, **more}
-
+TEXTS = (("contracts/readings/v1.yaml", "text ä"),)
 
 _examples = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -151,18 +53,18 @@ class StoreSuite:
         return open_store()
 
     @_examples
-    @given(values=_values())
-    def test_values_come_back_bit_by_bit(self, store: Store, values: list[dict[str, Any]]) -> None:
+    @given(rows=values())
+    def test_values_come_back_bit_by_bit(self, store: Store, rows: list[dict[str, Any]]) -> None:
         """Every type comes back as it went in, nulls and marks included, in a batch and by identity."""
         contract = named(READINGS)
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
-        outcome = outcome_of(contract, 1, values)
+        outcome = outcome_of(contract, 1, rows)
         store.commit(outcome, contract, epoch)
-        ((batch_seq, rows),) = store.batches(contract, LIVE, 0)
+        ((batch_seq, found),) = store.batches(contract, LIVE, 0)
         assert batch_seq == 1
-        assert rows.schema == outcome.rows.schema
-        assert same(rows, outcome.rows)
+        assert found.schema == outcome.rows.schema
+        assert same(found, outcome.rows)
         identities = outcome.rows.select(contract.identity)
         assert same(store.stored(contract, identities.unique()), outcome.rows)
 
@@ -172,7 +74,7 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         note = "🚀" * 250_000
-        store.commit(outcome_of(contract, 1, [_reading("a", note=note)]), contract, epoch)
+        store.commit(outcome_of(contract, 1, [reading("a", note=note)]), contract, epoch)
         assert held(store, contract)["note"].to_list() == [note]
 
     def test_rows_come_back_in_the_order_of_arrival(self, store: Store) -> None:
@@ -181,7 +83,7 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         for batch_seq in (1, 2):
-            outcome = outcome_of(contract, batch_seq, [_reading(device) for device in "cab"])
+            outcome = outcome_of(contract, batch_seq, [reading(device) for device in "cab"])
             store.commit(replace(outcome, rows=outcome.rows.sort("device")), contract, epoch)
         assert held(store, contract)["device"].to_list() == list("cabcab")
         assert [seq for seq, _ in store.batches(contract, LIVE, 1)] == [2]
@@ -192,7 +94,7 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         for batch_seq, devices in ((1, ""), (2, "a"), (3, "")):
-            store.commit(outcome_of(contract, batch_seq, [_reading(device) for device in devices]), contract, epoch)
+            store.commit(outcome_of(contract, batch_seq, [reading(device) for device in devices]), contract, epoch)
         batches = dict(store.batches(contract, LIVE, 0))
         assert {seq: rows.height for seq, rows in batches.items()} == {1: 0, 2: 1, 3: 0}
         assert len({tuple(rows.schema.items()) for rows in batches.values()}) == 1
@@ -203,7 +105,7 @@ class StoreSuite:
         before = open_store()
         before.ensure(contract, TEXTS)
         epoch = before.open(contract.stream, LIVE).epoch
-        before.commit(outcome_of(contract, 1, [_reading("a")], assets=assets_of(("a", 5, 7, 1, 1))), contract, epoch)
+        before.commit(outcome_of(contract, 1, [reading("a")], assets=assets_of(("a", 5, 7, 1, 1))), contract, epoch)
         state = whole(before, contract)
         before.close()
         after = open_store()
@@ -243,7 +145,7 @@ class StoreSuite:
         earlier = store.open(contract.stream, LIVE).epoch
         assert store.open(contract.stream, LIVE).epoch == earlier + 1
         before = whole(store, contract)
-        outcome = outcome_of(contract, 1, [_reading("a")], rejected=[rejected(1)], assets=assets_of(("a", 5, 7, 1, 1)))
+        outcome = outcome_of(contract, 1, [reading("a")], rejected=[rejected(1)], assets=assets_of(("a", 5, 7, 1, 1)))
         with pytest.raises(OwnedElsewhere):
             store.plan(outcome.plan, earlier)
         with pytest.raises(OwnedElsewhere):
@@ -256,14 +158,14 @@ class StoreSuite:
         contract = named(READINGS)
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
-        store.commit(outcome_of(contract, 1, [_reading("a")]), contract, epoch)
+        store.commit(outcome_of(contract, 1, [reading("a")]), contract, epoch)
         before = whole(store, contract)
         with pytest.raises(OwnedElsewhere):
             store.plan(plan_of(contract, batch_seq), epoch)
         with pytest.raises(OwnedElsewhere):
-            store.commit(outcome_of(contract, batch_seq, [_reading("b")]), contract, epoch)
+            store.commit(outcome_of(contract, batch_seq, [reading("b")]), contract, epoch)
         assert whole(store, contract) == before
-        store.commit(outcome_of(contract, 2, [_reading("b")]), contract, epoch)
+        store.commit(outcome_of(contract, 2, [reading("b")]), contract, epoch)
 
     @pytest.mark.parametrize("what", ["rows", "rejected", "corrections", "assets", "ledger"])
     def test_a_commit_is_all_or_nothing(self, store: Store, what: str) -> None:
@@ -274,14 +176,14 @@ class StoreSuite:
         good = outcome_of(
             contract,
             1,
-            [_reading("a")],
+            [reading("a")],
             rejected=[rejected(1)],
             corrections=[Correction(0, "value", "value.range", "9", None)],
             assets=assets_of(("a", 5, 7, 1, 1)),
         )
         bad = {
             "rows": replace(good, rows=good.rows.with_columns(nowhere=pl.lit(1))),
-            "rejected": replace(good, rejected=[replace(rejected(1), place=None)]),  # type: ignore[type-var]
+            "rejected": replace(good, rejected=[replace(rejected(1), place=None)]),  # type: ignore[arg-type]
             "corrections": replace(good, corrections=[Correction(0, None, "c", "9", None)]),  # type: ignore[arg-type]
             "assets": replace(good, assets=assets_of(("a", 5, 7, -1, 1))),
             "ledger": replace(good, counts=replace(good.counts, received=9)),
@@ -299,9 +201,9 @@ class StoreSuite:
         contract = named(READINGS)
         store.ensure(contract, TEXTS)
         live, other = (store.open(contract.stream, shard).epoch for shard in (LIVE, "backfill"))
-        store.commit(outcome_of(contract, 1, [_reading("a")]), contract, live)
+        store.commit(outcome_of(contract, 1, [reading("a")]), contract, live)
         assert store.open(contract.stream, "backfill").position == {}
-        outcome = outcome_of(contract, 1, [_reading("b"), _reading("c")], shard="backfill")
+        outcome = outcome_of(contract, 1, [reading("b"), reading("c")], shard="backfill")
         store.commit(outcome, contract, other + 1)
         assert held(store, contract)["device"].to_list() == ["a"]
         assert held(store, contract, "backfill")["device"].to_list() == ["b", "c"]
@@ -313,8 +215,8 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         for batch_seq, rows in ((1, 3), (2, 0), (3, 1)):
-            values = [_reading("a", START_NS + row) for row in range(rows)]
-            store.commit(outcome_of(contract, batch_seq, values), contract, epoch)
+            readings = [reading("a", START_NS + row) for row in range(rows)]
+            store.commit(outcome_of(contract, batch_seq, readings), contract, epoch)
         assert sorted(store.counts(contract, LIVE).select("batch_seq", "rows").rows()) == [(1, 3), (3, 1)]
 
     @_examples
@@ -329,7 +231,7 @@ class StoreSuite:
         asked = data.draw(st.lists(identity, unique=True, min_size=1, max_size=12))
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
-        rows = [_reading(device, taken, part=part) for device, taken, part in there]
+        rows = [reading(device, taken, part=part) for device, taken, part in there]
         store.commit(outcome_of(contract, 1, rows), contract, epoch)
         schema = {"device": pl.String, "taken_ns": pl.Int64, "part": pl.Int64}
         found = store.stored(contract, pl.DataFrame(asked, schema=schema, orient="row"))
@@ -343,7 +245,7 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         times = {"a": (0, 1, HOUR_NS), "b": (0, 5), "c": (7,)}
-        rows = [_reading(device, START_NS + past) for device, pasts in times.items() for past in pasts]
+        rows = [reading(device, START_NS + past) for device, pasts in times.items() for past in pasts]
         clocks = assets_of(*((device, START_NS + max(pasts), None, 0, len(pasts)) for device, pasts in times.items()))
         store.commit(outcome_of(contract, 1, rows, assets=clocks), contract, epoch)
         recent = store.recent(contract, HOUR_NS - 1)
@@ -369,10 +271,10 @@ class StoreSuite:
         epoch = store.open(contract.stream, LIVE).epoch
         one, two = Place("1", "one", facts={"a": 1}), Place("2", "two")
         parts = (Part(one, 10, 2, 1), Part(two, 20, 3, 1), Part(replace(one, offset=10, line=2), 30, 4, 1))
-        outcome = outcome_of(contract, 1, [_reading(device) for device in "abc"])
+        outcome = outcome_of(contract, 1, [reading(device) for device in "abc"])
         store.commit(replace(outcome, plan=replace(outcome.plan, span=Span(parts))), contract, epoch)
         moved = Place("2", "two, renamed", 20, 3)
-        outcome = outcome_of(contract, 2, [_reading("d")])
+        outcome = outcome_of(contract, 2, [reading("d")])
         span = Span((Part(moved, 25, 9, 1),))
         store.commit(replace(outcome, plan=replace(outcome.plan, span=span)), contract, epoch)
         position = store.open(contract.stream, LIVE).position
@@ -396,8 +298,6 @@ class StoreSuite:
 
     def faults_of(self, store: Store, quarantine_id: int) -> tuple[Fault, ...]:
         """The faults of a quarantine row as they are kept."""
-        import msgspec
-
         text = store.query("quarantine_row", id=quarantine_id)["faults"].item()
         return msgspec.json.decode(text, type=tuple[Fault, ...])
 
@@ -452,13 +352,13 @@ class StoreSuite:
         contract = named(READINGS)
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
-        store.commit(outcome_of(contract, 1, [_reading("a")]), contract, epoch)
+        store.commit(outcome_of(contract, 1, [reading("a")]), contract, epoch)
         gained = (*contract.columns, Column("thrust", "number"), Column("lit", "timestamp"))
         wider = replace(contract, columns=gained, version="1.1.0", hash=f"{contract.hash} 2")
         store.ensure(wider, TEXTS)
-        store.commit(outcome_of(wider, 2, [_reading("b", thrust=1.5, lit_ns=-1)]), wider, epoch)
+        store.commit(outcome_of(wider, 2, [reading("b", thrust=1.5, lit_ns=-1)]), wider, epoch)
         store.ensure(contract, TEXTS)
-        store.commit(outcome_of(contract, 3, [_reading("c")]), contract, epoch)
+        store.commit(outcome_of(contract, 3, [reading("c")]), contract, epoch)
         rows = held(store, wider).select("device", "thrust", "lit_ns").rows()
         assert rows == [("a", None, None), ("b", 1.5, -1), ("c", None, None)]
 
@@ -473,8 +373,8 @@ class StoreSuite:
             store.ensure(other, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         with pytest.raises(Refused):
-            store.commit(outcome_of(other, 1, [_reading("a")]), other, epoch)
-        store.commit(outcome_of(contract, 1, [_reading("a", value=1.5)]), contract, epoch)
+            store.commit(outcome_of(other, 1, [reading("a")]), other, epoch)
+        store.commit(outcome_of(contract, 1, [reading("a", value=1.5)]), contract, epoch)
 
     def test_an_entity_has_one_current_version(self, store: Store) -> None:
         """The newest version that is not superseded is current; the history keeps every one in order of arrival."""
@@ -508,7 +408,7 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         for batch_seq, devices in ((1, "ba"), (2, ""), (3, "c")):
-            rows = [_reading(device, value=1.5, late=device == "a") for device in devices]
+            rows = [reading(device, value=1.5, late=device == "a") for device in devices]
             store.commit(outcome_of(contract, batch_seq, rows), contract, epoch)
         newer = self.newer(contract)
         assert store.major(contract.stream) == 1
@@ -520,7 +420,7 @@ class StoreSuite:
             (1, 1, "a", 3.0, True),
             (3, 0, "c", 3.0, False),
         ]
-        store.commit(outcome_of(newer, 4, [_reading("d", double=4.0)]), newer, epoch)
+        store.commit(outcome_of(newer, 4, [reading("d", double=4.0)]), newer, epoch)
         assert [rows.height for _, rows in store.batches(newer, LIVE, 0)] == [2, 0, 1, 1]
 
     def test_a_conversion_is_all_or_nothing(self, store: Store) -> None:
@@ -528,13 +428,13 @@ class StoreSuite:
         contract = named(READINGS)
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
-        store.commit(outcome_of(contract, 1, [_reading("a", value=1.5)]), contract, epoch)
+        store.commit(outcome_of(contract, 1, [reading("a", value=1.5)]), contract, epoch)
         before = whole(store, contract)
         newer = self.newer(contract)
         with pytest.raises(ZeroDivisionError):
             store.rewrite(newer, TEXTS, lambda rows: rows.select(pl.lit(1 // (rows.height - 1))))
         assert whole(store, contract) == before
-        store.commit(outcome_of(contract, 2, [_reading("b")]), contract, epoch)
+        store.commit(outcome_of(contract, 2, [reading("b")]), contract, epoch)
 
     def newer(self, contract: Contract) -> Contract:
         """The next major version: `value` has become `double`, in twice the number."""
@@ -574,7 +474,7 @@ class StoreSuite:
         store.ensure(contract, TEXTS)
         epoch = store.open(contract.stream, LIVE).epoch
         assets = assets_of(("a", 1, 1, 0, 1))
-        store.commit(outcome_of(contract, 1, [_reading("a")], rejected=[rejected(1)], assets=assets), contract, epoch)
+        store.commit(outcome_of(contract, 1, [reading("a")], rejected=[rejected(1)], assets=assets), contract, epoch)
         before = whole(store, contract)
         with pytest.raises(Refused):
             self.execute(store, sql)
