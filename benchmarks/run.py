@@ -88,7 +88,9 @@ def _generate(folder: Path, rows: int, wide_rows: int) -> None:
     }
     for name, (script, number) in wanted.items():
         if not (folder / name).exists():
-            subprocess.run([PYTHON, HERE / script, number, folder / name], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [PYTHON, HERE / "inputs" / script, number, folder / name], check=True, stdout=subprocess.DEVNULL
+            )
 
 
 def _workspace(folder: Path, template: str, *, lake_only: bool = False) -> Path:
@@ -115,13 +117,13 @@ def _ingest(template: str, stream: str, data: str, *, lake_only: bool = False) -
 
 
 def _pydantic(data: str) -> Callable[[Path], Sequence[str]]:
-    script = str(HERE / "baseline_pydantic.py")
+    script = str(HERE / "inputs" / "baseline_pydantic.py")
     return lambda folder: [PYTHON, script, str(folder / data), str(folder / "baseline.db"), "strict", "nopk"]
 
 
 def _duckdb(folder: Path) -> Sequence[str]:
-    sql = f"COPY (SELECT * FROM read_csv('{folder / 'wide.csv'}')) TO '{folder / 'wide.parquet'}' (FORMAT parquet)"
-    return [PYTHON, "-c", f"import duckdb; duckdb.execute({sql!r})"]
+    script = "import sys, duckdb; duckdb.read_csv(sys.argv[1]).write_parquet(sys.argv[2])"
+    return [PYTHON, "-c", script, str(folder / "wide.csv"), str(folder / "wide.parquet")]
 
 
 CASES = (
@@ -212,7 +214,8 @@ def _process(command: Sequence[str]) -> Run:
 
 
 def _report(lines: list[str], options: argparse.Namespace) -> str:
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")), "")
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    cpu = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "")
     return f"""# Benchmark results
 
 `make bench` on {platform.system()} {platform.release()}, {os.cpu_count()} x {cpu}, Python {platform.python_version()}:

@@ -1,14 +1,14 @@
 """Everything hotfire raises on purpose. Bad *data* is never raised: it is a fault in a verdict and ends in quarantine.
 
-    HotfireError
-    |-- UserError            exit 2: the user can mend it (a setting, a contract, a file, an option)
-    |   |-- ContractError    a contract is not well written: file, line, field, suggestion
-    |   `-- SettingsError    a setting is unknown or has a wrong value
-    `-- Refused              exit 3: an outage, or a start that would not be safe
-        |-- SourceChanged    a planned span no longer has the bytes that were planned
-        |-- OwnedElsewhere   another process owns the shard
-        |-- StoreUnusable    the store is locked, corrupt, full, read-only or of a newer version
-        `-- LakeUnusable     the lake is missing a file, or is ahead of the store
+HotfireError
+|-- UserError            exit 2: the user can mend it (a setting, a contract, a file, an option)
+|   |-- ContractError    a contract is not well written: file, line, field, suggestion
+|   `-- SettingsError    a setting is unknown or has a wrong value
+`-- Refused              exit 3: an outage, or a start that would not be safe
+    |-- SourceChanged    a planned span no longer has the bytes that were planned
+    |-- OwnedElsewhere   another process owns the shard
+    |-- StoreUnusable    the store is locked, corrupt, full, read-only or of a newer version
+    `-- LakeUnusable     the lake is missing a file, or is ahead of the store
 """
 
 from __future__ import annotations

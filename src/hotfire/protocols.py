@@ -39,6 +39,7 @@ class Read(Protocol):
     def sha256(self) -> str:
         """Of the span's bytes (after decompression), in hexadecimal."""
         ...
+
     @property
     def records(self) -> Records: ...
 

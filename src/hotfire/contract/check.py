@@ -6,6 +6,7 @@ decoder), instants and lens, required, range with its policy, pattern, values, l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def _range_faults(column: Column, broken: pl.DataFrame) -> Iterator[Fault]:
         above = column.maximum is not None and value > column.maximum
         bound = column.maximum if above or column.minimum is None else column.minimum
         side = "above" if above else "below"
-        detail = f"{side} {bound:g}{unit}" if bound is not None and value == value else "not a finite number"
+        detail = f"{side} {bound:g}{unit}" if bound is not None and not math.isnan(value) else "not a finite number"
         yield Fault(row_no, f"{column.name}.range", repr(value), detail)
 
 

@@ -57,6 +57,11 @@ def is_free_name(name: str) -> bool:
     return bool(NAME.fullmatch(name)) and name not in _RESERVED and not name.startswith("hf_")
 
 
+def is_free_path(path: str) -> bool:
+    """Whether a source's field of that name can be read: decoded records have two columns of their own."""
+    return path not in ("row_no", "unknown_fields") and not re.search(r"#[0-9]+$", path)
+
+
 def read_properties(doc: Document, owner: dict[str, Any], path: Path) -> list[Property]:
     """All columns below a schema object or a nested property, in order, with what is wrong noted in the document."""
     return _flatten(doc, owner, path, "", "")
@@ -84,6 +89,9 @@ def _flatten(doc: Document, owner: dict[str, Any], path: Path, name: str, field:
 def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Settings, path: str) -> Property:
     name = settings.owner
     _check_name(doc, name, (*where, "name"))
+    if not is_free_path(path):
+        hint = "leave the column out (unknown fields are kept), or rename it at the source"
+        doc.error(settings.places.get("path", where), name, f"a field called `{path}` cannot be read", hint)
     kind = _type(doc, raw, where, name)
     for key in settings.values:
         if kind not in _SETTINGS_OF.get(key, (kind,)):

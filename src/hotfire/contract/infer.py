@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import polars as pl
 
-from hotfire.contract.columns import is_free_name
+from hotfire.contract.columns import is_free_name, is_free_path
 from hotfire.contract.draft import Guess, write_draft
 from hotfire.contract.model import TimeFormat
 from hotfire.contract.names import natural_range, unit_of
@@ -40,7 +40,7 @@ def infer(frame: pl.DataFrame, stream: str) -> str:
     Raises:
         UserError: there is nothing to guess from.
     """
-    fields = [series for series in frame.iter_columns() if series.name]
+    fields = [series for series in frame.iter_columns() if series.name and is_free_path(series.name)]
     if not fields or not frame.height:
         raise UserError("the sample has no rows, or no columns", "take more of it")
     textual = all(series.dtype == pl.String for series in fields)

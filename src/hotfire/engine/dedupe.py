@@ -125,7 +125,9 @@ def _compare(
     columns = [column.storage for column in contract.columns]
     group = np.isin(ids, ids[ask | again])
     here = rows.with_row_index("at").filter(group).select("at", *columns)
-    first = lookup(rows.filter(ask).select(names).unique()).select(columns) if ask.any() else here.clear().select(columns)
+    first = (
+        lookup(rows.filter(ask).select(names).unique()).select(columns) if ask.any() else here.clear().select(columns)
+    )
     known = first.with_columns(at=pl.lit(None, dtype=here.schema["at"])).select("at", *columns)
     reference = pl.concat([known.cast(here.schema), here]).unique(names, keep="first", maintain_order=True)
     pairs = here.join(reference, on=names, how="left", nulls_equal=True, suffix="__first", maintain_order="left")

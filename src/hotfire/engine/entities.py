@@ -63,7 +63,9 @@ def sort_versions(contract: Contract, rows: pl.DataFrame, lookup: Callable[[pl.D
             duplicates.append(row_no)
         elif revision is not None and before is not None:
             why = ", ".join(n for n, old, new in zip(columns, before, content, strict=True) if old != new)
-            conflicts.append(Fault(row_no, "key.conflict", str(key)[:200], f"revision {of} is stored with another {why}"))
+            conflicts.append(
+                Fault(row_no, "key.conflict", str(key)[:200], f"revision {of} is stored with another {why}")
+            )
         else:
             fate = revision is not None and now is not None and not _newer(of, now[revision])
             seen.setdefault(key, {})[of] = content

@@ -17,7 +17,7 @@ from hotfire.engine.flow import Flow, Judged, judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
 from hotfire.errors import SourceChanged
-from hotfire.rows import Checkpoint, Counts, Outcome, Place, Plan, Position
+from hotfire.rows import Counts, Outcome, Place, Plan, Position
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -26,7 +26,7 @@ Watcher = Callable[[Outcome], None]
 """Told of every batch, after its commit."""
 
 
-def run(flow: Flow, watch: Watcher = lambda outcome: None, *, repair: bool = False) -> Counts:
+def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) -> Counts:
     """Take everything the source has at present through the engine, once, finishing first what a crash left.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Nothing:
     """Implements `protocols.Source`: there is nothing to read."""
 
-    def poll(self, after: Position) -> Read | None:
+    def poll(self, after: Position) -> Read | None:  # noqa: ARG002 - the protocol's
         """Nothing."""
         return None
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import polars as pl
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Plan, Span
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from hotfire.contract.model import Contract
     from hotfire.protocols import Lake, Source, Store
 

@@ -52,7 +52,9 @@ def _encoded(contract: Contract, rows: pl.DataFrame) -> Iterable[bytes]:
 def _field(values: pl.Series) -> pl.Series:
     if values.dtype == pl.Float64:
         bits = pl.Series(values.name, values.fill_null(0.0).to_numpy().view(np.int64))
-        text = bits.cast(pl.String).zip_with(values.is_not_null(), pl.repeat(None, len(values), dtype=pl.String, eager=True))
+        text = bits.cast(pl.String).zip_with(
+            values.is_not_null(), pl.repeat(None, len(values), dtype=pl.String, eager=True)
+        )
     elif values.dtype == pl.String:
         text = values.str.len_bytes().cast(pl.String) + ":" + values
     else:

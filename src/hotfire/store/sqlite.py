@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from hotfire.errors import OwnedElsewhere, SourceChanged
+from hotfire.errors import OwnedElsewhere
 from hotfire.rows import Checkpoint, Outcome, Place, Plan
 from hotfire.store import ddl
+from hotfire.store.commit import history, text, write
 from hotfire.store.connection import Connection, OwnerLock, named
 from hotfire.store.migrate import migrate
 from hotfire.store.sql import positional
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from hotfire.clock import Clock
     from hotfire.contract.model import Contract
 
-_LEDGER = ("received", "stored", "duplicate", "superseded", "quarantined", "moved", "corrected", "late")
 _CONVERTED = 50_000
 
 
@@ -129,7 +129,7 @@ class SqliteStore:
         self._connection.query(
             "INSERT INTO hf_plan VALUES (?, ?, ?, ?) ON CONFLICT (stream, shard) "
             "DO UPDATE SET batch_seq = excluded.batch_seq, plan = excluded.plan",
-            [plan.stream, plan.shard, plan.batch_seq, _text(plan)],
+            [plan.stream, plan.shard, plan.batch_seq, text(plan)],
         )
         self._end()
 
@@ -148,14 +148,7 @@ class SqliteStore:
                 "WHERE stream = ? AND shard = ? AND epoch = ? AND committed_seq = ?",
                 [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
             )
-            table = _history(contract)
-            first = self._last_rowid(table) + 1
-            self._connection.ingest(table, ddl.bindable(outcome.rows))
-            if contract.kind == "entity":
-                self._replace_current(outcome.rows, contract)
-            self._write_rejected(outcome)
-            self._write_marks(outcome)
-            self._write_ledger(outcome, first, self._last_rowid(table))
+            write(self._connection, outcome, contract, self._clock.now_ns())
             self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
             self._end()
         except BaseException:
@@ -169,7 +162,7 @@ class SqliteStore:
         same = " AND ".join(f"t.{ddl.quoted(name)} IS w.{ddl.quoted(name)}" for name in names[2:]) or "1"
         probe = " AND ".join(f"t.{ddl.quoted(name)} = w.{ddl.quoted(name)}" for name in names[:2])
         found = self._connection.query(
-            f"SELECT t.* FROM temp.wanted w CROSS JOIN {ddl.quoted(_history(contract))} t ON {probe} AND {same}"
+            f"SELECT t.* FROM temp.wanted w CROSS JOIN {ddl.quoted(history(contract))} t ON {probe} AND {same}"
         )
         return ddl.typed(found, contract)
 
@@ -204,7 +197,7 @@ class SqliteStore:
     def rows_between(self, contract: Contract, first_rowid: int, last_rowid: int) -> pl.DataFrame:
         """The stored rows of one batch, in arrival order; its rowid range stands in the ledger."""
         found = self._connection.query(
-            f"SELECT * FROM {ddl.quoted(_history(contract))} WHERE rowid BETWEEN ? AND ? ORDER BY row_no",
+            f"SELECT * FROM {ddl.quoted(history(contract))} WHERE rowid BETWEEN ? AND ? ORDER BY row_no",
             [first_rowid, last_rowid],
         )
         return ddl.typed(found, contract)
@@ -212,7 +205,7 @@ class SqliteStore:
     def counts(self, contract: Contract, shard: str) -> pl.DataFrame:
         """The number of stored rows (history rows of entities) by batch, counted: `batch_seq`, `rows`."""
         counted = self._connection.query(
-            f"SELECT batch_seq, count(*) AS rows FROM {ddl.quoted(_history(contract))} "
+            f"SELECT batch_seq, count(*) AS rows FROM {ddl.quoted(history(contract))} "
             "WHERE shard = ? GROUP BY batch_seq",
             [shard],
         )
@@ -329,7 +322,7 @@ class SqliteStore:
     def _keep_texts(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         self._connection.query(
             "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
-            [contract.hash, contract.stream, contract.version, _text(list(texts)), self._clock.now_ns()],
+            [contract.hash, contract.stream, contract.version, text(list(texts)), self._clock.now_ns()],
         )
 
     def _convert(
@@ -350,109 +343,6 @@ class SqliteStore:
             self._connection.ingest(target, ddl.bindable(converted))
             after = page["hf_rowid"][-1]
 
-    def _last_rowid(self, table: str) -> int:
-        return int(self._connection.query(f"SELECT coalesce(max(rowid), 0) FROM {ddl.quoted(table)}").item())
-
-    def _replace_current(self, rows: pl.DataFrame, contract: Contract) -> None:
-        names = list(contract.identity)
-        current = rows.filter(~pl.col("superseded")).unique(names, keep="last", maintain_order=True)
-        same = " AND ".join(f"{ddl.quoted(name)} = ?" for name in names)
-        bound = ddl.bindable(current)
-        self._connection.execute_many(f"DELETE FROM {ddl.quoted(contract.stream)} WHERE {same}", bound.select(names))
-        self._connection.ingest(contract.stream, bound)
-
-    def _write_rejected(self, outcome: Outcome) -> None:
-        plan = outcome.plan
-        rows = [
-            (plan.stream, plan.shard, plan.batch_seq, row.row_no, plan.contract, row.place, row.offset, row.line)
-            + (_text(row.facts), row.raw, _text(row.faults))
-            for row in outcome.rejected
-        ]
-        names = [
-            "stream",
-            "shard",
-            "batch_seq",
-            "row_no",
-            "contract",
-            "place",
-            "at_offset",
-            "line",
-            "facts",
-            "raw",
-            "faults",
-        ]
-        text = pl.String
-        types = [text, text, pl.Int64, pl.Int64, text, text, pl.Int64, pl.Int64, text, pl.Binary, text]
-        frame = pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
-        self._connection.ingest("hf_quarantine", frame)
-        for quarantine_id, fate in outcome.repaired.items():
-            self._connection.query(
-                "UPDATE hf_quarantine SET state = 'repaired', repaired_shard = ?, repaired_seq = ?, repaired_fate = ? "
-                "WHERE id = ? AND state = 'open'",
-                [plan.shard, plan.batch_seq, fate, quarantine_id],
-            )
-            self._check_moved(quarantine_id)
-        for quarantine_id, faults in outcome.retried.items():
-            self._connection.query(
-                "UPDATE hf_quarantine SET tries = tries + 1, faults = ?, contract = ? WHERE id = ? AND state = 'open'",
-                [_text(faults), plan.contract, quarantine_id],
-            )
-            self._check_moved(quarantine_id)
-
-    def _check_moved(self, quarantine_id: int) -> None:
-        """Another process may have discarded the row since it was read: it must not get a second fate."""
-        if self._changes() != 1:
-            raise SourceChanged(
-                f"Quarantine row {quarantine_id} has left quarantine while it was being replayed.",
-                "Run `hotfire doctor --repair` to drop the plan, which had no effects, and replay again.",
-            )
-
-    def _write_marks(self, outcome: Outcome) -> None:
-        plan = outcome.plan
-        corrections = [
-            (plan.stream, plan.shard, plan.batch_seq, c.row_no, c.column, c.check, c.raw, c.value)
-            for c in outcome.corrections
-        ]
-        names = ["stream", "shard", "batch_seq", "row_no", "column_name", "check_name", "raw", "value"]
-        types = [pl.String, pl.String, pl.Int64, pl.Int64, pl.String, pl.String, pl.String, pl.String]
-        frame = pl.DataFrame(corrections, schema=dict(zip(names, types, strict=True)), orient="row")
-        self._connection.ingest("hf_correction", frame)
-        if outcome.assets is not None:
-            owned = outcome.assets.select(
-                pl.lit(plan.stream).alias("stream"), "asset", pl.lit(plan.shard).alias("shard"), "clock_ns", "counter"
-            ).with_columns(outcome.assets["gaps"], outcome.assets["stored"])
-            self._connection.execute_many(
-                "INSERT INTO hf_asset VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, asset) DO UPDATE SET "
-                "clock_ns = excluded.clock_ns, counter = excluded.counter, gaps = excluded.gaps, "
-                "stored = excluded.stored",
-                owned,
-            )
-        places = [part.after() for part in plan.span.parts] if not plan.repair else []
-        for place in {place.key: place for place in places}.values():
-            self._connection.query(
-                "INSERT INTO hf_source VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, shard, place) DO UPDATE SET "
-                "label = excluded.label, at_offset = excluded.at_offset, line = excluded.line, facts = excluded.facts",
-                [plan.stream, plan.shard, place.key, place.label, place.offset, place.line, _text(place.facts)],
-            )
-
-    def _write_ledger(self, outcome: Outcome, first_rowid: int, last_rowid: int) -> None:
-        plan, counts = outcome.plan, outcome.counts
-        self._connection.query(
-            f"INSERT INTO hf_ledger VALUES ({', '.join('?' * 20)})",
-            [plan.stream, plan.shard, plan.batch_seq, outcome.job_id, plan.contract, int(plan.repair)]
-            + [_text(plan.span), plan.sha256, plan.received_at_ns, self._clock.now_ns()]
-            + [getattr(counts, name) for name in _LEDGER]
-            + [first_rowid, last_rowid],
-        )
-
 
 def _tables(contract: Contract) -> list[str]:
     return [contract.stream] if contract.kind == "telemetry" else [contract.stream, f"{contract.stream}_history"]
-
-
-def _history(contract: Contract) -> str:
-    return contract.stream if contract.kind == "telemetry" else f"{contract.stream}_history"
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
