@@ -188,7 +188,7 @@ class Table:
         top, added = Path(self.uri), []
         for (date,), part in rows.partition_by(layout.PARTITION, as_dict=True, include_key=False).items():
             path = f"{layout.PARTITION}={date}/{uuid.uuid4()}.zstd.parquet"
-            part.write_parquet(top / path, compression="zstd", compression_level=1, mkdir=True)
+            _write_file(top / path, part)
             added.append(
                 AddAction(
                     path=path,
@@ -225,3 +225,12 @@ class Table:
         for number in range(version + 1, self._handle.version() + 1):
             written += [log / f"{number:020d}.json", log / f"{number:020d}.checkpoint.parquet"]
         sync_files([*map(Path, paths), *(path for path in written if path.exists())], top)
+
+
+def _write_file(path: Path, rows: pl.DataFrame) -> None:
+    """Write one data file, or leave nothing: half a file would keep a full disk full."""
+    try:
+        rows.write_parquet(path, compression="zstd", compression_level=1, mkdir=True)
+    except (OSError, pl.exceptions.ComputeError):
+        path.unlink(missing_ok=True)
+        raise

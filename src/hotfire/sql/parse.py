@@ -75,8 +75,7 @@ def names(connection: DuckDBPyConnection, statement: str) -> Named:
     nodes = list(_nodes(tree))
     kinds = {node.get("type") for node in nodes}
     tables = {_table(node) for node in nodes if node.get("type") == "BASE_TABLE"}
-    natural = any(node.get("ref_type") in {"NATURAL", "POSITIONAL"} for node in nodes)
-    everything = natural or bool(kinds & {"STAR", "SHOW_REF", "PIVOT"}) or _whole_rows(nodes)
+    everything = bool(kinds & {"STAR", "SHOW_REF", "PIVOT"}) or _by_place(nodes) or _whole_rows(nodes)
     spread = any(node.get("type") == "STAR" and node.get("columns") for node in nodes)
     opaque = spread or bool(kinds & _OPAQUE)
     return Named(
@@ -106,6 +105,11 @@ def _table(node: dict[str, Any]) -> tuple[str, str]:
     """A schema and a table; `marts` is a database, and whatever schema stands in it counts as it."""
     schema = "marts" if "marts" in (node["catalog_name"].lower(), node["schema_name"].lower()) else node["schema_name"]
     return schema.lower(), node["table_name"].lower()
+
+
+def _by_place(nodes: list[dict[str, Any]]) -> bool:
+    """Whether it matters which columns a table has: `NATURAL JOIN`, `FROM t AS t(first, second)`."""
+    return any(node.get("ref_type") == "NATURAL" or node.get("column_name_alias") for node in nodes)
 
 
 def _whole_rows(nodes: list[dict[str, Any]]) -> bool:
