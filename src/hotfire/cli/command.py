@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import click
+
+from hotfire.cli.output import Answer
 
 
 class Command(click.Command):
@@ -16,6 +19,11 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         asks = click.Option(["--json"], is_flag=True, expose_value=False, help="One JSON document on stdout.")
         self.params.append(asks)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Its lines are made later, when they are printed, and then in the same context."""
+        answer = super().invoke(ctx)
+        return replace(answer, lines=_within(ctx, answer.lines)) if isinstance(answer, Answer) else answer
 
 
 class Commands(click.Group):
@@ -45,3 +53,13 @@ class Commands(click.Group):
         """The list in `--help`."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, does) for name, (_, does) in self.places.items()])
+
+
+def _within(context: click.Context, lines: Iterable[str]) -> Iterator[str]:
+    rest = iter(lines)
+    while True:
+        with context.scope(cleanup=False):
+            line = next(rest, None)
+        if line is None:
+            return
+        yield line

@@ -17,7 +17,7 @@ class Answer:
     """What a command has found out.
 
     Attributes:
-        document: for `--json`: values that JSON has.
+        document: for `--json`: values that JSON has, or a function that gives them.
         lines: for people; made only when they are printed.
         exit_code: 0 fine, 1 a check did not hold, 2 the user's mistake, 3 an outage or a refused start.
     """
@@ -33,7 +33,8 @@ FATES = ("stored", "duplicate", "superseded", "quarantined")
 def say(answer: Answer, *, as_json: bool) -> int:
     """Print an answer on stdout; returns its exit code."""
     if as_json:
-        click.echo(json.dumps(answer.document, default=str))
+        document = answer.document() if callable(answer.document) else answer.document
+        click.echo(json.dumps(document, default=str))
     else:
         for line in answer.lines:
             click.echo(line, color=_colours(sys.stdout))

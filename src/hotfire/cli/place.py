@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 
 def shown_place(label: str) -> str:
-    """A place as short as it can be typed from the working folder."""
-    path, here = Path(label), Path.cwd()
-    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else label
+    """A place as short as it can be typed: from the working folder, or from the workspace that `--workspace` named."""
+    path = Path(label)
+    if not path.is_absolute():
+        return label
+    context = click.get_current_context(silent=True)
+    named = context.find_root().params.get("workspace") if context else None
+    for folder in (Path.cwd(), *([named.absolute()] if named else [])):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return label

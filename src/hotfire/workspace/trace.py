@@ -74,7 +74,7 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
     """What became of a line, in every stream that read the file; the latest reading of it first.
 
     Args:
-        file: a path, absolute or relative to the working folder, or a file's name.
+        file: a path, absolute or relative to the working folder or the workspace, or a file's name.
         line: counted from 1; of Parquet, the number of the row.
     """
     for stream in workspace.settings.streams:
@@ -82,7 +82,7 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
         found: list[Traced] = []
         for batch in _batches(workspace, stream):
             for number, part in enumerate(batch.span.parts):
-                if _is_named(part, file):
+                if _is_named(part, file, workspace.settings.folder):
                     begins.append(part.place.line)
                     if part.place.line <= line < part.end_line:
                         found.append(_traced(workspace, stream, batch, number, line))
@@ -94,10 +94,11 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
             yield Traced(stream, "not read yet", file, detail="the file ended before this line when it was last read")
 
 
-def _is_named(part: Part, file: str) -> bool:
-    """Whether people may mean the part's place by that path or name."""
+def _is_named(part: Part, file: str, folder: Path) -> bool:
+    """Whether people may mean the part's place by that path (from the working folder or the workspace) or name."""
     label, resolved = part.place.label, part.place.facts.get("path", "")
-    if file in {label, resolved} or str(Path(file).resolve()) in {str(Path(label).resolve()), resolved}:
+    meant = {file, str(Path(file).resolve()), str((folder / file).resolve())}
+    if meant & {label, resolved, str(Path(label).resolve())}:
         return True
     return "/" not in file and file == Path(label).name
 
