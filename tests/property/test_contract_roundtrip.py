@@ -148,7 +148,7 @@ def odcs(contract: Contract) -> str:
         ],
     }
     root = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": contract.stream, "version": contract.version}
-    return yaml.safe_dump({**root, "schema": [schema]}, allow_unicode=True, sort_keys=False)
+    return yaml.safe_dump({**root, "schema": [schema]}, sort_keys=False)
 
 
 @given(contracts())

@@ -63,18 +63,20 @@ def write_draft(
     lines = [
         "apiVersion: v3.1.0",
         "kind: DataContract",
-        f"id: {stream}",
+        f"id: {_name(stream)}",
         "version: 1.0.0",
         "status: draft",
         "schema:",
-        f"  - name: {stream}",
+        f"  - name: {_name(stream)}",
         "    logicalType: object",
         "    customProperties:",
         f"      - {{property: hotfire.kind, value: {kind}}}  # guess: {why}",
     ]
     if asset is not None and time is not None:
-        lines.append(f"      - {{property: hotfire.asset, value: {asset.name}}}  # guess: {asset.why}")
-        lines.append(f"      - {{property: hotfire.time, value: {time.name}}}  # guess: the best name of a timestamp")
+        lines.append(f"      - {{property: hotfire.asset, value: {_name(asset.name)}}}  # guess: {asset.why}")
+        lines.append(
+            f"      - {{property: hotfire.time, value: {_name(time.name)}}}  # guess: the best name of a timestamp"
+        )
     lines.append("    properties:")
     for guess in guesses:
         lines += _write_column(guess)
@@ -82,7 +84,7 @@ def write_draft(
 
 
 def _write_column(guess: Guess) -> list[str]:
-    lines = [f"      - name: {guess.name}"]
+    lines = [f"      - name: {_name(guess.name)}"]
     lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {guess.why}" if guess.why else ""))
     if guess.key:
         lines += ["        required: true", "        primaryKey: true  # guess: tells rows apart"]
@@ -115,6 +117,11 @@ def _write_settings(guess: Guess) -> list[str]:
         comment = f"  # guess: {why}" if why else ""
         lines.append(f"          - {{property: hotfire.{name}, value: {value}}}{comment}")
     return lines
+
+
+def _name(name: str) -> str:
+    """The name, quoted where YAML would take it for something else: on, true, null."""
+    return name if yaml.safe_load(name) == name else _quoted(name)
 
 
 def _quoted(text: str) -> str:

@@ -186,7 +186,7 @@ names = st.text(min_size=1, max_size=8) | st.sampled_from(
 @st.composite
 def samples(draw: st.DrawFn) -> pl.DataFrame:
     rows = draw(st.integers(1, 25))
-    columns = {}
+    columns = {"always": pl.Series(draw(st.lists(st.integers(0, 9), min_size=rows, max_size=rows)))}
     for name in draw(st.lists(names, min_size=1, max_size=5, unique=True)):
         dtype = draw(st.sampled_from(list(scalars)))
         few = draw(st.lists(scalars[dtype], min_size=1, max_size=3)) if draw(st.booleans()) else None

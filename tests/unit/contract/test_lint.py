@@ -113,7 +113,7 @@ def replaced(whole: object, path: tuple[str | int, ...], value: object) -> objec
 @given(st.sampled_from(paths(WHOLE)), json_like)
 def test_any_value_anywhere(path: tuple[str | int, ...], value: object) -> None:
     """Whatever stands in any place of a contract, lint answers with remarks, and agrees with the compiler."""
-    text = yaml.safe_dump(replaced(WHOLE, path, value), allow_unicode=True)
+    text = yaml.safe_dump(replaced(WHOLE, path, value))
     refused = any(one.level == "error" for one in lint([("v1.yaml", text)]))
     try:
         compile_contract([("v1.yaml", text)])
