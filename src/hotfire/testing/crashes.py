@@ -84,6 +84,9 @@ class _Fused:
     def __len__(self) -> int:
         return len(self._part)
 
+    def __bool__(self) -> bool:
+        return True
+
     def __getattr__(self, attribute: str) -> Any:
         found = getattr(self._part, attribute)
         if attribute == "records":
