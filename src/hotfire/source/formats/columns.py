@@ -16,6 +16,8 @@ import polars as pl
 
 from hotfire.rows import Fault
 from hotfire.source.formats.cells import WANTED, Form, judge
+from hotfire.source.formats.dialect import decodes
+from hotfire.source.formats.lines import lines
 
 if TYPE_CHECKING:
     from hotfire.source.formats.dialect import Dialect
@@ -40,9 +42,7 @@ class Block:
 
 
 def read_plain(table: Dialect, data: bytes, rows: int, forms: Forms) -> Block | None:
-    """Plain lines (no blank ones, bare newlines) through polars; None where they are not what they seem."""
-    if not _regular(table, data, rows):
-        return None
+    """Tidy records that fit the dialect through polars; None where it does not see them so."""
     try:
         frame = _csv(table, data, {name: _narrow(table, forms.get(name, ())) for name in table.columns})
         broken = [name for name in table.columns if _needs_text(frame[name], forms.get(name, ()), table)]
@@ -55,28 +55,25 @@ def read_plain(table: Dialect, data: bytes, rows: int, forms: Forms) -> Block | 
     return _block(table, forms, frame, texts)
 
 
+def regular(table: Dialect, data: bytes, rows: int) -> bool:
+    """Whether a tidy buffer holds nothing but `rows` records that fit, found out as cheaply as can be.
+
+    Without quotes, the number of delimiters is right on the whole; together with polars' refusal of lines with too
+    many cells, that says that no line has too few.
+    """
+    if table.quoted and b'"' in data:
+        found = lines(data, final=True)
+        return len(found.starts) == rows and bool(table.fits(data, found).all())
+    array, mark = np.frombuffer(data, np.uint8), ord(table.delimiter)
+    count = sum(int(np.count_nonzero(array[at : at + _BLOCK] == mark)) for at in range(0, len(array), _BLOCK))
+    return count == rows * (len(table.columns) - 1) and (data.isascii() or decodes(data))
+
+
 def read_cells(table: Dialect, cells: Sequence[Sequence[str]], forms: Forms) -> Block:
     """Records that were taken apart already."""
     columns = list(zip(*cells, strict=True)) if cells else [()] * len(table.columns)
     series = [pl.Series(name, column, dtype=pl.String) for name, column in zip(table.columns, columns, strict=True)]
     return _block(table, forms, pl.DataFrame(series), {one.name: one for one in series})
-
-
-def _regular(table: Dialect, data: bytes, rows: int) -> bool:
-    """Whether the block has the right number of cells on the whole, and is UTF-8.
-
-    Together with polars' refusal of lines with too many cells, the sum says that no line has too few.
-    """
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            return False
-    if table.quoted and b'"' in data:
-        return True
-    array, mark = np.frombuffer(data, np.uint8), ord(table.delimiter)
-    found = sum(int(np.count_nonzero(array[at : at + _BLOCK] == mark)) for at in range(0, len(array), _BLOCK))
-    return found == rows * (len(table.columns) - 1)
 
 
 def _csv(table: Dialect, data: bytes, schema: dict[str, pl.DataType], columns: list[str] | None = None) -> pl.DataFrame:

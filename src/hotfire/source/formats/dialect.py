@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hotfire.source.formats import quotes
-from hotfire.source.formats.lines import Index, lines
+from hotfire.source.formats.lines import Flags, Index, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,19 @@ class Dialect:
             return quotes.index(data, self.delimiter, len(self.columns), final=final)
         return lines(data, final=final)
 
-    def plain(self, line: bytes) -> bool:
-        """Whether polars' reader takes the record apart as `cells` does."""
-        if not line.isascii():
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return False
-        width = len(self.columns)
-        if not self.quoted:
-            return len(_words(line.decode())) == width
-        if b'"' in line:
-            return quotes.grammar(self.delimiter, width).simple.fullmatch(line) is not None
-        return line.count(self.delimiter.encode()) == width - 1
+    def fits(self, data: bytes, found: Index) -> Flags:
+        """Which records of a tidy buffer have the right number of cells, and no quotes but around whole cells.
+
+        Polars' reader takes these apart as `cells` does.
+        """
+        flags = np.ones(len(found.starts), np.bool_)
+        if self.quoted and b'"' in data:
+            looked = quotes.marks(data, found, self.delimiter)
+            flags, marks = looked.simple, looked.delimiters
+        else:
+            marks = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(self.delimiter))
+        flags &= np.diff(np.searchsorted(marks, np.append(found.starts, len(data)))) == len(self.columns) - 1
+        return flags & _utf8(data, found)
 
     def cells(self, line: bytes) -> Sequence[str] | str:
         """One record's cells, or why it is none. Raises UnicodeDecodeError."""
@@ -74,3 +76,23 @@ class Dialect:
 def _words(text: str) -> list[str]:
     """What spaces and tabs separate; no other white space does."""
     return [word for word in text.replace("\t", " ").split(" ") if word]
+
+
+def _utf8(data: bytes, found: Index) -> Flags:
+    """Which records are UTF-8. Only those with bytes beyond ASCII are looked at, and only where some is not."""
+    flags = np.ones(len(found.starts), np.bool_)
+    if data.isascii() or decodes(data):
+        return flags
+    high = np.flatnonzero(np.frombuffer(data, np.uint8) > 127)
+    for at in np.unique(np.searchsorted(found.ends, high)).tolist():
+        flags[at] = decodes(data[found.starts[at] : found.ends[at]])
+    return flags
+
+
+def decodes(data: bytes) -> bool:
+    """Whether bytes are UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

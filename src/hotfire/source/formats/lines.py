@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hotfire.rows import Place
 
 Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
+Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 _BLOCK = 1 << 18
 _BLANK = np.frombuffer(b"\n\r \t", np.uint8)
@@ -77,7 +79,7 @@ def lines(data: bytes, *, final: bool) -> Index:
     return Index(starts, ends, numbers, stop, stop_line)
 
 
-def _blank(data: bytes, starts: Offsets, ends: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _blank(data: bytes, starts: Offsets, ends: Offsets) -> Flags:
     """Which lines hold nothing but white space. Few lines begin with white space: only those are looked at."""
     first = np.frombuffer(data, np.uint8)[starts] if len(starts) else np.empty(0, np.uint8)
     blank = np.isin(first, _BLANK)
@@ -98,13 +100,14 @@ class Cuttings:
         return self._first[-1]
 
     @cached_property
-    def _indexes(self) -> list[Index]:
+    def indexes(self) -> list[Index]:
+        """Where the records of each chunk stand."""
         return [self._indexing.index(chunk.data, final=True) for chunk in self.chunks]
 
     def all(self) -> list[bytes]:
         """The bytes of every record, without line ends."""
         found = []
-        for chunk, index in zip(self.chunks, self._indexes, strict=True):
+        for chunk, index in zip(self.chunks, self.indexes, strict=True):
             data = chunk.data
             bounds = zip(index.starts.tolist(), index.ends.tolist(), strict=True)
             found += [data[start:end].rstrip(b"\r") for start, end in bounds]
@@ -113,13 +116,13 @@ class Cuttings:
     def raw(self, row_no: int) -> bytes:
         """The record's bytes, without its line end."""
         chunk, at = self._find(row_no)
-        index = self._indexes[chunk]
+        index = self.indexes[chunk]
         return self.chunks[chunk].data[index.starts[at] : index.ends[at]].rstrip(b"\r")
 
     def where(self, row_no: int) -> Place:
         """The place of the record's first byte."""
         chunk, at = self._find(row_no)
-        index, place = self._indexes[chunk], self.chunks[chunk].part.place
+        index, place = self.indexes[chunk], self.chunks[chunk].part.place
         return replace(place, offset=place.offset + int(index.starts[at]), line=place.line + int(index.lines[at]))
 
     def _find(self, row_no: int) -> tuple[int, int]:

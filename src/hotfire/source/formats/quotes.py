@@ -14,11 +14,12 @@ from functools import cache
 
 import numpy as np
 
-from hotfire.source.formats.lines import Index, Offsets, lines
+from hotfire.source.formats.lines import Bytes, Flags, Index, Offsets, lines
 
 LOOK_AHEAD = 1 << 20
 """How many bytes a record may have whose quotes run over line ends."""
 
+_BLOCK = 1 << 18
 _CELL = r'(?:"(?:[^"]++|"")*+"|(?!")[^{delimiter}\n]*+)'
 
 
@@ -28,17 +29,14 @@ class Grammar:
 
     cell: re.Pattern[bytes]
     record: re.Pattern[bytes]
-    simple: re.Pattern[bytes]
 
 
 @cache
 def grammar(delimiter: str, width: int) -> Grammar:
-    """A record is `width` cells; a simple one has cells without any quote, or wholly quoted ones, on one line."""
+    """A record is `width` cells."""
     mark = re.escape(delimiter)
     cell = _CELL.format(delimiter=mark)
-    simple = rf'(?:[^{mark}"\n]*+|"(?:[^"\n]++|"")*+")'
-    expressions = (cell, rf"{cell}(?:{mark}{cell}){{{width - 1}}}", rf"{simple}(?:{mark}{simple}){{{width - 1}}}")
-    return Grammar(*(re.compile(expression.encode()) for expression in expressions))
+    return Grammar(re.compile(cell.encode()), re.compile(rf"{cell}(?:{mark}{cell}){{{width - 1}}}".encode()))
 
 
 def index(data: bytes, delimiter: str, width: int, *, final: bool) -> Index:
@@ -47,15 +45,12 @@ def index(data: bytes, delimiter: str, width: int, *, final: bool) -> Index:
     if b'"' not in data:
         return found
     form = grammar(delimiter, width)
-    quoted = np.unique(np.searchsorted(found.ends, _quotes(data)))
     kept = np.ones(len(found.starts), np.bool_)
     ends = found.ends.copy()
     swallowed = -1
-    for at in quoted.tolist():
-        if at >= len(ends):
-            break
+    for at in np.flatnonzero(~marks(data, found, delimiter).simple).tolist():
         start, end = int(found.starts[at]), int(found.ends[at])
-        if at <= swallowed or form.simple.fullmatch(data, start, end) or _closed(form, data, start, end):
+        if at <= swallowed or _closed(form, data, start, end):
             continue
         close = _runs_to(form, data, start, final=final)
         if close is None:
@@ -67,8 +62,62 @@ def index(data: bytes, delimiter: str, width: int, *, final: bool) -> Index:
     return Index(found.starts[kept], ends[kept], found.lines[kept], found.stop, found.stop_line)
 
 
-def _quotes(data: bytes) -> Offsets:
-    return np.flatnonzero(np.frombuffer(data, np.uint8) == ord('"'))
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The quotes and delimiters of a buffer.
+
+    Attributes:
+        simple: which records have no quotes but simple ones: they open at a cell's begin, close at its end, and hold
+            neither quotes nor line ends.
+        delimiters: where delimiters stand outside quotes, in simple records; in others anywhere.
+    """
+
+    simple: Flags
+    delimiters: Offsets
+
+
+def marks(data: bytes, found: Index, delimiter: str) -> Marks:
+    """Look at all quotes, a few hundred lines at a time: simple ones need no look at each."""
+    array = np.frombuffer(data + b"\n", np.uint8)
+    flags, places = np.ones(len(found.starts), np.bool_), [np.empty(0, np.int64)]
+    first = 0
+    while first < len(found.starts):
+        begin = int(found.starts[first])
+        last = max(int(np.searchsorted(found.starts, begin + _BLOCK)), first + 1)
+        block = array[begin : found.ends[last - 1] + 1]
+        quote, delimits = block == ord('"'), block == ord(delimiter)
+        within = np.bitwise_xor.accumulate(quote)
+        if not _all_simple(block, quote, delimits, within):
+            starts, ends = found.starts[first:last] - begin, found.ends[first:last] - begin
+            flags[first:last] = _each_simple(block, starts, ends, delimits)
+            for at in np.flatnonzero(~flags[first:last]).tolist():
+                quote[starts[at] : ends[at]] = False
+            within = np.bitwise_xor.accumulate(quote)
+        places.append(np.flatnonzero(delimits & ~within) + begin)
+        first = last
+    return Marks(flags, np.concatenate(places))
+
+
+def _all_simple(block: Bytes, quote: Flags, delimits: Flags, within: Flags) -> bool:
+    newline = block == ord("\n")
+    edge = newline | delimits
+    before = edge.copy()  # whether a quote at the byte before may close: at a cell's end, or at \r\n
+    before[:-1] |= (block[:-1] == ord("\r")) & newline[1:]
+    opens, closes = quote & within, quote & ~within
+    odd = bool((opens[1:] & ~edge[:-1]).any()) or bool((closes[:-1] & ~before[1:]).any())
+    return not odd and not (newline & within).any()
+
+
+def _each_simple(block: Bytes, starts: Offsets, ends: Offsets, delimits: Flags) -> Flags:
+    at = np.flatnonzero(block == ord('"'))
+    line = np.searchsorted(ends, at)
+    rank = np.arange(len(at)) - np.searchsorted(at, starts)[line]
+    bare_ends = ends - (block[ends - 1] == ord("\r"))
+    opens = (at == starts[line]) | delimits[at - 1]
+    closes = (at + 1 == bare_ends[line]) | delimits[at + 1]
+    fits = np.equal(np.bincount(line, minlength=len(ends)) % 2, 0)
+    fits[line[~np.where(rank % 2 == 0, opens, closes)]] = False
+    return fits
 
 
 def _closed(form: Grammar, data: bytes, start: int, end: int) -> bool:
@@ -97,7 +146,7 @@ def _runs_to(form: Grammar, data: bytes, start: int, *, final: bool) -> int | No
     return None if undecided else start
 
 
-def _before(found: Index, ends: Offsets, kept: np.ndarray[tuple[int], np.dtype[np.bool_]], at: int) -> Index:
+def _before(found: Index, ends: Offsets, kept: Flags, at: int) -> Index:
     """The records in front of line `at`, which needs more bytes to be decided."""
     front = np.flatnonzero(kept[:at])
     return Index(found.starts[front], ends[front], found.lines[front], int(found.starts[at]), int(found.lines[at]))

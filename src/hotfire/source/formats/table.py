@@ -16,9 +16,9 @@ import polars as pl
 from hotfire.rows import Decoded, Fault
 from hotfire.source.formats import Chunk, Cut
 from hotfire.source.formats.cells import forms_of
-from hotfire.source.formats.columns import Block, read_cells, read_plain
+from hotfire.source.formats.columns import Block, read_cells, read_plain, regular
 from hotfire.source.formats.dialect import Dialect
-from hotfire.source.formats.lines import Cuttings
+from hotfire.source.formats.lines import Cuttings, Flags, Index, Offsets, lines
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Field
@@ -59,61 +59,85 @@ class Rows:
     def decode(self, fields: Sequence[Field]) -> Decoded:
         """Every record by its fields: form and type only."""
         forms, table = forms_of(fields), self._table
-        datas = [chunk.data for chunk in self._cuttings.chunks]
-        data = datas[0] if len(datas) == 1 else b"".join(one.removesuffix(b"\n") + b"\n" for one in datas)
-        if not (table.quoted and b'"' in data):
-            block = read_plain(table, table.tidy(data), len(self), forms)
+        data = table.tidy(_together(self._cuttings.chunks))
+        if regular(table, data, len(self)):
+            block = read_plain(table, data, len(self), forms)
             if block is not None:
                 return _decoded([(np.arange(len(self)), block)], [])
-        sorted_ = sort_out(table, self._cuttings.all())
-        blocks = [(np.array(sorted_.odd_rows, np.int64), read_cells(table, sorted_.odd, forms))]
-        if sorted_.plain:
-            plain = b"\n".join(sorted_.plain) + b"\n"
-            block = read_plain(table, table.tidy(plain), len(sorted_.plain), forms)
+        found = self._sorted_out()
+        blocks = [(np.array(found.odd_rows, np.int64), read_cells(table, found.odd, forms))]
+        if len(found.plain_rows):
+            block = read_plain(table, table.tidy(found.plain), len(found.plain_rows), forms)
             if block is None:
-                apart = (table.cells(line) for line in sorted_.plain)
+                apart = (table.cells(line) for line in table.tidy(found.plain).split(b"\n")[:-1])
                 block = read_cells(table, [cells for cells in apart if not isinstance(cells, str)], forms)
-            blocks.append((np.array(sorted_.plain_rows, np.int64), block))
-        return _decoded(blocks, sorted_.faults)
+            blocks.append((found.plain_rows, block))
+        return _decoded(blocks, found.faults)
+
+    def _sorted_out(self) -> Sorted:
+        """Every record by what has to be done with it."""
+        plain, plain_rows, first = [], [np.empty(0, np.int64)], 0
+        found = Sorted(b"", plain_rows[0], [], [], [])
+        for chunk, index in zip(self._cuttings.chunks, self._cuttings.indexes, strict=True):
+            data = chunk.data
+            fits = self._fits(data, index)
+            plain += _runs(data, index, fits)
+            plain_rows.append(np.flatnonzero(fits) + first)
+            for at in np.flatnonzero(~fits).tolist():
+                found.put(first + at, data[index.starts[at] : index.ends[at]].rstrip(b"\r"), self._table)
+            first += len(fits)
+        return replace(found, plain=b"".join(plain), plain_rows=np.concatenate(plain_rows))
+
+    def _fits(self, data: bytes, index: Index) -> Flags:
+        if self._table.quoted:
+            return self._table.fits(data, index)
+        tidy = self._table.tidy(data)
+        return self._table.fits(tidy, lines(tidy, final=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """Records by what has to be done with them: plain lines for polars, lines taken apart here, and no records."""
 
-    plain: list[bytes]
-    plain_rows: list[int]
+    plain: bytes
+    plain_rows: Offsets
     odd: list[Sequence[str]]
     odd_rows: list[int]
     faults: list[Fault]
 
-
-def sort_out(table: Table, records: Sequence[bytes]) -> Sorted:
-    """Look at every record by itself."""
-    found = Sorted([], [], [], [], [])
-    for row_no, line in enumerate(records):
-        if table.plain(line):
-            found.plain.append(line)
-            found.plain_rows.append(row_no)
-            continue
+    def put(self, row_no: int, line: bytes, table: Table) -> None:
+        """Take apart a record that is not plain."""
         try:
             cells = table.cells(line)
         except UnicodeDecodeError as error:
-            excerpt = line.decode(errors="backslashreplace")[:200]
             detail = f"byte 0x{line[error.start]:02x} at {error.start}"
-            found.faults.append(Fault(row_no, "row.encoding", excerpt, detail))
-            continue
+            self.faults.append(Fault(row_no, "row.encoding", line.decode(errors="backslashreplace")[:200], detail))
+            return
         if isinstance(cells, str):
-            found.faults.append(Fault(row_no, "row.parse", line[:800].decode(errors="ignore")[:200], cells))
-        else:
-            found.odd.append(cells)
-            found.odd_rows.append(row_no)
-    return found
+            self.faults.append(Fault(row_no, "row.parse", line[:800].decode(errors="ignore")[:200], cells))
+            return
+        self.odd.append(cells)
+        self.odd_rows.append(row_no)
 
 
-def _decoded(
-    blocks: Sequence[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Block]], faults: list[Fault]
-) -> Decoded:
+def _runs(data: bytes, index: Index, fits: Flags) -> list[bytes]:
+    """The bytes of the records that fit, in runs of neighbours, each with its line end."""
+    starts, ends = index.starts[fits], index.ends[fits]
+    apart = np.flatnonzero(starts[1:] != ends[:-1] + 1)
+    first, last = (
+        starts[np.append(0, apart + 1)] if len(starts) else starts,
+        ends[np.append(apart, -1)] if len(ends) else ends,
+    )
+    return [data[start:end] + b"\n" for start, end in zip(first.tolist(), last.tolist(), strict=True)]
+
+
+def _together(chunks: Sequence[Chunk]) -> bytes:
+    if len(chunks) == 1:
+        return chunks[0].data
+    return b"".join(chunk.data.removesuffix(b"\n") + b"\n" for chunk in chunks)
+
+
+def _decoded(blocks: Sequence[tuple[Offsets, Block]], faults: list[Fault]) -> Decoded:
     """Blocks and what could not be read, as one, by record number."""
     frames, coerced = [], []
     for numbers, block in blocks:
