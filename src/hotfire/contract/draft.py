@@ -46,9 +46,14 @@ class Guess:
         return self.values.null_count() == 0
 
     @property
+    def distinct(self) -> float:
+        """How many different values there are for each row."""
+        return self.values.n_unique() / len(self.values)
+
+    @property
     def unique(self) -> bool:
-        """Whether no two rows of the sample have the same value."""
-        return self.complete and self.values.n_unique() == len(self.values)
+        """Whether every row of the sample has a value of its own."""
+        return self.complete and self.distinct == 1
 
 
 def write_draft(
@@ -59,7 +64,11 @@ def write_draft(
     for position, guess in enumerate(identity, start=1):
         guess.key = position
     kind = "telemetry" if asset is not None else "entity"
-    why = "there are assets and times" if asset is not None else "no column names an asset, or none a time"
+    why = (
+        "there are assets and times"
+        if asset is not None
+        else "no column names an asset, or none a time; telemetry needs both"
+    )
     lines = [
         "apiVersion: v3.1.0",
         "kind: DataContract",

@@ -171,7 +171,7 @@ def _key(guesses: Sequence[Guess], asset: Guess | None, time: Guess | None) -> l
     """The columns that tell rows apart, beside asset and time."""
     possible = [one for one in guesses if one is not asset and one is not time and one.complete and not one.coerce]
     possible = [one for one in possible if one.type in ("string", "integer", "date")]
-    named = [one for one in possible if one.unique and _KEY_NAME.search(one.name)]
+    named = [one for one in possible if _KEY_NAME.search(one.name) and one.distinct > 0.95]
     if asset is not None and time is not None:
         return named[:1]
     unique = [one for one in possible if one.unique and one.name.endswith("_id")]
@@ -186,7 +186,7 @@ def _describe(guess: Guess, *, entity: bool) -> None:
         numbers = numbers.filter(numbers.is_finite())
         guess.unit = unit_of(guess.path, guess.name, numbers)
         counts = guess.type == "integer" and numbers.is_sorted() and numbers.n_unique() > 2
-        if not counts and not guess.name.endswith("_id") and len(numbers):
+        if not counts and not guess.name.endswith(("_id", "version")) and len(numbers):
             guess.limits = _range(guess, numbers, keep_all=entity)
     elif guess.type == "string":
         values = guess.values.drop_nulls()
@@ -196,8 +196,8 @@ def _describe(guess: Guess, *, entity: bool) -> None:
 
 
 def _range(guess: Guess, numbers: pl.Series, *, keep_all: bool) -> tuple[float | None, float | None, str]:
-    natural = natural_range(guess.name, guess.unit[0] if guess.unit else None, numbers)
-    if natural is not None:
+    natural = natural_range(guess.name, guess.unit[0] if guess.unit else None)
+    if natural is not None and numbers.is_between(*natural).mean() >= (1 if keep_all else 0.99):  # type: ignore[operator]
         return (*natural, "what the name allows")
     quarter, rest = float(numbers.quantile(0.25) or 0), float(numbers.quantile(0.75) or 0)
     reach = 10 * (rest - quarter)

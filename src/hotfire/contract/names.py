@@ -60,20 +60,18 @@ def unit_of(path: str, name: str, numbers: pl.Series) -> tuple[str, str] | None:
 def _usual_unit(words: list[str], numbers: pl.Series) -> tuple[str, str] | None:
     word = next((word for word in words if word in _WORDS), None)
     if word is None:
-        near_air = "pressure" in words and len(numbers) > 0 and bool(numbers.is_between(800, 1100).all())
+        near_air = "pressure" in words and len(numbers) > 0 and 800 <= float(numbers.median() or 0) <= 1100  # type: ignore[arg-type]
         return ("hPa", "a pressure near 1000") if near_air else None
-    if _WORDS[word] == "%" and len(numbers) and numbers.is_between(0, 1).all():
+    if _WORDS[word] == "%" and len(numbers) and float(numbers.quantile(0.99) or 0) <= 1:
         return "ratio", f"{word} between 0 and 1"
     return _WORDS[word], f"the usual unit of {word}"
 
 
-def natural_range(name: str, unit: str | None, numbers: pl.Series) -> tuple[float, float] | None:
-    """The readings that a quantity can have at all; None where that is not known, or the sample says otherwise."""
+def natural_range(name: str, unit: str | None) -> tuple[float, float] | None:
+    """The readings that a quantity can have at all; None where that is not known."""
     word = next((word for word in name.split("_") if word in _NATURAL), None)
     found = _NATURAL[word] if word else (0.0, 100.0) if unit in ("%", "percent") else None
-    if found is not None and unit == "ratio":
-        found = (0.0, 1.0)
-    return found if found is not None and bool(numbers.is_between(*found).all()) else None
+    return (0.0, 1.0) if found is not None and unit == "ratio" else found
 
 
 def _known(unit: str) -> bool:
