@@ -40,7 +40,7 @@ class Tables:
     """Where the rows of named tables come from.
 
     Attributes:
-        names: the operational store's tables, for suggestions and `SHOW TABLES`.
+        names: the operational store's tables, for suggestions and `SHOW TABLES`; may name `lake.<stream>` too.
         table: an operational table by name, with these columns at least (None: all; names it does not have are to be
             ignored) and every row; None where there is no such table.
         contract: a stream's contract; None where there is no such stream.
@@ -100,7 +100,8 @@ def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> 
     statement = one_reading_statement(text)
     if SHOW_TABLES.fullmatch(statement):
         lakes = [f"lake.{name}" for name in tables.names if tables.lake(name) is not None]
-        return Result(pl.DataFrame({"name": [*tables.names, *lakes]}, schema={"name": pl.String}))
+        found = dict.fromkeys([*tables.names, *lakes])
+        return Result(pl.DataFrame({"name": [*found]}, schema={"name": pl.String}))
     with closing(duckdb.connect(config=SETTINGS)) as connection:
         named = names(connection, statement)
     try:

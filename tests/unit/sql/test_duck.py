@@ -40,7 +40,7 @@ class Stand:
 
     def query(self, text: str, units: dict[str, str] | None = None) -> Result:
         tables = Tables(
-            names=list(self.rows),
+            names=[*self.rows, "lake.readings"],
             table=self.table,
             contract=lambda stream: READINGS if stream == "readings" else None,
             lake=lambda stream: (self.lake.files(stream), self.lake.empty(READINGS)) if stream == "readings" else None,
@@ -225,7 +225,7 @@ def test_everything_else_is_refused(stand: Stand, text: str, monkeypatch: pytest
     [
         ("select valeu from readings", 'column "valeu" not found', ""),
         ("from reading", "There is no table reading.", "Did you mean readings?"),
-        ("from zzz", "There is no table zzz.", "There are readings, hf_ledger."),
+        ("from zzz", "There is no table zzz.", "There are readings, hf_ledger, lake.readings."),
         ("select 1 +", "syntax error", ""),
         ("drop table readings", "DROP is refused", "Use SELECT"),
     ],
