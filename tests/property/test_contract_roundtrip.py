@@ -73,7 +73,21 @@ def columns(draw: st.DrawFn, name: str) -> Column:
 def contracts(draw: st.DrawFn) -> Contract:
     """Any telemetry contract of one version."""
     inner = draw(st.lists(names, max_size=5, unique=True))
-    taken = {"asset", "at", "at_ns", "no", "row_no", "late", "shard", "corrected", "rowid", "oid", "ctid", "batch_seq"}
+    taken = {
+        "asset",
+        "at",
+        "at_ns",
+        "no",
+        "row_no",
+        "late",
+        "shard",
+        "corrected",
+        "rowid",
+        "oid",
+        "ctid",
+        "batch_seq",
+        "superseded",
+    }
     others = [draw(columns(name)) for name in inner if name not in taken and name.removesuffix("_ns") not in inner]
     return Contract(
         stream=draw(names),

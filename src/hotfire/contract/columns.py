@@ -20,7 +20,7 @@ SETTINGS = ("path", "unit", "out_of_range", "limits", "coerce", "format", "zone"
 """hotfire's settings of a property."""
 
 NUMBERS = ("number", "integer")
-_RESERVED = {*BOOKKEEPING, "rowid", "oid", "ctid"}
+_RESERVED = {*BOOKKEEPING, "event_date", "received_at", "received_at_ns", "superseded", "rowid", "oid", "ctid"}
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "string": ("pattern", "minLength", "maxLength"),

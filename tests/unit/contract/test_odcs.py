@@ -136,6 +136,7 @@ def test_versions() -> None:
         ("minimum: 0", "multipleOf: 2", "hotfire does not enforce this", "check"),
         ("name: seq", "name: row_no", "row_no: is one of hotfire's own column names", "source_row_no"),
         ("name: lat, logicalType: number", 'name: lat, logicalType: number, customProperties: [{property: hotfire.path, value: "row_no"}]', "a field called `row_no` cannot be read", "leave"),
+        ("name: seq", "name: event_date", "event_date: is one of hotfire's own", "source_event_date"),
         ("name: seq", "name: hf_seq", "hf_seq: is one of hotfire's own", "source_hf_seq"),
         ("name: seq", "name: event_time_ns", "clashes with `event_time`", "rename"),
         ("name: seq", "name: location_lat", "clashes with `location_lat`", "rename"),
