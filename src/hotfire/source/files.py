@@ -181,7 +181,7 @@ class FileSource:
         try:
             return look(path)
         except OSError as error:
-            self.problems.append(UserError(f"{path} cannot be read: {error.strerror}.", "Check its permissions."))
+            self.problems.append(_unreadable(path, error))
             return None
 
     def _gather(self, after: Position) -> FileRead | None:
@@ -206,7 +206,7 @@ class FileSource:
     def _take(self, file: _File, contents: Contents, place: Place, room: Room) -> Taken | None:
         try:
             one = contents.take(place, room, settled=file.settled)
-        except UserError as error:
+        except (UserError, OSError) as error:
             self._leave_out(file, error)
             return None
         if one and one.part.end >= contents.size:
@@ -222,16 +222,16 @@ class FileSource:
             if not _too_early(file):
                 try:
                     place = file.open(place, self._settings.wanted)
-                except UserError as error:
+                except (UserError, OSError) as error:
                     self._leave_out(file, error)
                     continue
             if place.offset < _known_size(file):
                 yield file, place
 
-    def _leave_out(self, file: _File, error: UserError) -> None:
+    def _leave_out(self, file: _File, error: UserError | OSError) -> None:
         file.broken = True
         file.close()
-        self.problems.append(error)
+        self.problems.append(error if isinstance(error, UserError) else _unreadable(file.seen.path, error))
 
     def _wait(self, after: Position) -> bool:
         """Wait until files with an unterminated last line have not changed for 2 s; whether there were any."""
@@ -242,7 +242,7 @@ class FileSource:
         ages = [now - file.seen.mtime_ns for file in open_]
         self._clock.sleep(min(max(SETTLED_NS - age for age in ages), SETTLED_NS) / 1e9)
         for file in open_:
-            seen = look(file.seen.path)
+            seen = self._look(file.seen.path) or file.seen
             file.settled = (seen.size, seen.mtime_ns) == (file.seen.size, file.seen.mtime_ns)
             file.close()
             file.seen, file.size = seen, None
@@ -326,6 +326,10 @@ def _refuse_shrunk(file: _File) -> None:
             f"{file.seen.path} has shrunk: {file.seen.size} bytes, but {file.place.offset} were read before.",
             "Restore the file as it was, or give the new content another name. Nothing was done.",
         )
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be read: {error.strerror}.", "Check that it is there, and its permissions.")
 
 
 def _listed(path: str) -> list[Path]:

@@ -20,6 +20,7 @@ from hotfire.source.formats.reading import Wanted
 from hotfire.testing.clocks import ManualClock
 
 FIELDS = (Field("t", "t", "string", "iso", coerce=False), Field("v", "v", "number", "iso", coerce=False))
+DATA = Path(__file__).parents[4] / "shared" / "data"
 HEADER = "t,v\n"
 
 
@@ -318,6 +319,43 @@ def test_standard_input_can_be_read_again(tmp_path: Path) -> None:
     again.acknowledge(position)
     again.close()
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_file_that_vanishes_is_a_problem(tmp_path: Path) -> None:
+    """A file that goes away between the look and the reading is left out; the others go on."""
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).write_text(HEADER + rows(0, 2))
+    files = source(tmp_path, batch_rows=2)
+    first = files.poll({})
+    assert first is not None
+    (tmp_path / "b.csv").unlink()
+    position = {part.place.key: part.after() for part in first.span.parts}
+    assert drain(files, position)[0] == expected(0, 2)
+    assert ["b.csv cannot be read" in problem.what for problem in files.problems] == [True]
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the real data is not beside the repository (../shared/data)")
+@pytest.mark.parametrize(
+    ("folder", "columns", "lines"),
+    [
+        ("skab/valve1", ("datetime", "Volume Flow RateRMS"), 18_160),
+        ("nab/data/realAWSCloudwatch", ("timestamp", "value"), 67_740),
+        ("cmapss/train_FD001.txt", ("column_1", "column_26"), 20_631),
+        ("static_fire/burn_1/Force_Test1.csv", ("Force_lbf",), 29_999),
+    ],
+)
+def test_real_files_are_recognised(folder: str, columns: tuple[str, ...], lines: int) -> None:
+    """Published data sets are read by a look: every line a record, every number a number."""
+    files, count = source(DATA / folder, wanted=Wanted(needs=columns)), 0
+    position: dict[str, Place] = {}
+    fields = [Field(name, name, "number", "iso", coerce=False) for name in columns if "time" not in name]
+    while read := files.poll(position):
+        decoded = read.records.decode(fields)
+        assert decoded.faults == []
+        assert decoded.frame[fields[0].path].null_count() == 0
+        count += read.span.rows
+        position |= {part.place.key: part.after() for part in read.span.parts}
+    assert (count, files.problems) == (lines, [])
 
 
 def test_following_finds_new_rows_and_files(tmp_path: Path) -> None:

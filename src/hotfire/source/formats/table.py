@@ -65,7 +65,9 @@ class Rows:
             if block is not None:
                 return _decoded([(np.arange(len(self)), block)], [])
         found = self._sorted_out()
-        blocks = [(np.array(found.odd_rows, np.int64), read_cells(table, found.odd, forms))]
+        blocks = []
+        if found.odd or not len(found.plain_rows):
+            blocks.append((np.array(found.odd_rows, np.int64), read_cells(table, found.odd, forms)))
         if len(found.plain_rows):
             block = read_plain(table, table.tidy(found.plain), len(found.plain_rows), forms)
             if block is None:
