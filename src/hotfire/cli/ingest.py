@@ -148,7 +148,8 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
 
 def _example(fault: Fault, row: Rejected) -> tuple[str, str]:
     """What is wrong in one record, and where it is."""
-    value = "" if fault.value is None else f'"{printable(fault.value, 24)}"'
+    value = "" if fault.value is None else printable(fault.value, 24)
+    value = value if not value or value.startswith('"') else f'"{value}"'
     kind = fault.check.rpartition(".")[2]
     if kind in {"time", "parse", "encoding"} and fault.detail:
         value = printable(fault.detail, 40)

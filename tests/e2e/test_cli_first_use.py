@@ -1,0 +1,170 @@
+"""The first commands of a new user, and the checks that anyone can repeat with data of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def test_a_file_becomes_trusted_tables_exactly_once(run, make, fleet):
+    """Every record gets the fate that is known of it; a copy under another name stores nothing; all counts agree."""
+    counts, checks = make.truth(1000)
+    make.write(fleet / "EVENTS.jsonl", make.dirty(1000))
+    make.write(fleet / "COPY.jsonl", make.dirty(1000))
+    first = run("ingest", "events", "--from", "EVENTS.jsonl", "--json", cwd=fleet)
+    assert first.code == 0
+    assert {name: first.document[name] for name in counts} == counts
+    assert (first.document["stream"], first.document["status"]) == ("events", "done")
+    assert {"job_id", "corrected", "late", "seconds"} <= first.document.keys()
+    again = run("ingest", "events", "--from", "COPY.jsonl", "--json", cwd=fleet).document
+    assert again["stored"] == 0
+    assert again["duplicate"] == counts["duplicate"] + counts["stored"]
+    assert again["quarantined"] == counts["quarantined"]
+    balance = run("balance", "--json", cwd=fleet)
+    assert (balance.code, balance.document["balanced"]) == (0, True)
+    events = next(one for one in balance.document["streams"] if one["stream"] == "events")
+    assert (events["received"], events["stored"], events["pending"]) == (2000, counts["stored"], 0)
+    stats = run("quarantine", "stats", "--json", cwd=fleet).document
+    assert stats["total"] == 2 * counts["quarantined"]
+    assert stats["checks"] == {check: 2 * number for check, number in checks.items()}
+    for table in ("events", "lake.events"):
+        found = run("sql", f"select count(*) as n from {table}", "--json", cwd=fleet)
+        assert found.document == [{"n": counts["stored"]}]
+
+
+def test_the_digest_does_not_tell_how_rows_arrived(run, make, tmp_path):
+    """The same rows in one file and in two, in batches of 7 and whole, have the same digest; another row changes it."""
+    lines = make.dirty(200)
+    digests = []
+    for name, options in (("one", []), ("two", ["--batch-rows", "7"])):
+        assert run("init", name, "--template", "fleet", cwd=tmp_path).code == 0
+        folder = tmp_path / name
+        places = [make.write(folder / "a.jsonl", lines[:90]), make.write(folder / "b.jsonl", lines[90:])]
+        if name == "one":
+            places = [make.write(folder / "all.jsonl", lines)]
+        assert run("ingest", "events", "--from", *places, *options, cwd=folder).code == 0
+        digests.append(run("digest", "--json", cwd=folder).document)
+    assert digests[0] == digests[1]
+    make.write(tmp_path / "one" / "more.jsonl", [json.dumps(make.event(5000)).encode()])
+    assert run("ingest", "events", "--from", "more.jsonl", cwd=tmp_path / "one").code == 0
+    more = run("digest", "--json", cwd=tmp_path / "one").document
+    assert more["digest"] != digests[0]["digest"]
+    assert more["streams"]["boxes"] == digests[0]["streams"]["boxes"]
+
+
+def test_the_summary_is_the_conservation_equation(run, make, fleet):
+    """For people: the equation, each check with its number, an example and its place, and what to type next."""
+    make.write(fleet / "events.jsonl", make.dirty(100))
+    lines = run("ingest", "events", "--from", "events.jsonl", cwd=fleet).out.splitlines()
+    assert lines[0].startswith("received 100 = stored 93 + duplicate 2 + quarantined 5      ")
+    assert lines[0].endswith(" s")
+    assert lines[1].split() == ["2", "temperature.range", "300.0", "above", "80", "degC", "events.jsonl:11"]
+    assert any(line.split() == ["1", "temperature.type", '"21.7"', "events.jsonl:21"] for line in lines)
+    assert any(line.split() == ["1", "humidity.required", "missing", "events.jsonl:31"] for line in lines)
+    assert lines[-1] == "Next: hotfire quarantine show 1"
+
+
+def test_reading_goes_on_where_it_left_off(run, make, fleet):
+    """Running again takes only what is new, and says so where nothing is."""
+    lines = make.dirty(200)
+    incoming = make.write(fleet / "incoming" / "a.jsonl", lines[:100])
+    assert run("ingest", "events", cwd=fleet).out.startswith("received 100 = ")
+    nothing = run("ingest", "events", cwd=fleet)
+    assert nothing.out.startswith("received 0 = stored 0  ")
+    assert "Nothing new since " in nothing.out
+    make.write(incoming, lines[:150])
+    assert run("ingest", "events", "--json", cwd=fleet).document["received"] == 50
+    make.write(fleet / "incoming" / "b.jsonl", lines[150:])
+    assert run("ingest", "events", "--json", cwd=fleet).document["received"] == 50
+    assert run("balance", "--reread", cwd=fleet).code == 0
+
+
+def test_standard_input_is_a_place(run, make, fleet):
+    """`--from -` reads standard input, whole."""
+    done = run("ingest", "events", "--from", "-", "--json", cwd=fleet, stdin=b"\n".join(make.dirty(100)))
+    assert (done.code, done.document["received"], done.document["stored"]) == (0, 100, 93)
+    assert list((fleet / "data").glob("spool/*")) == []
+
+
+def test_a_dry_run_changes_nothing(run, make, fleet):
+    """It tells what would become of every record, and leaves tables, positions and lake as they were."""
+    make.write(fleet / "events.jsonl", make.dirty(100))
+    dry = run("ingest", "events", "--from", "events.jsonl", "--dry-run", "--json", cwd=fleet).document
+    assert (dry["received"], dry["stored"], dry["dry_run"]) == (100, 93, True)
+    assert run("balance", "--json", cwd=fleet).document["streams"][1]["received"] == 0
+    assert run("ingest", "events", "--from", "events.jsonl", "--json", cwd=fleet).document["stored"] == 93
+
+
+def test_the_published_turbofan_files_come_in(run, tmp_path):
+    """The template `dyno` takes the C-MAPSS files as they are published."""
+    if not (DATA / "cmapss" / "train_FD001.txt").exists():
+        pytest.skip("the C-MAPSS files are not at ../shared/data")
+    assert run("init", "d", "--template", "dyno", cwd=tmp_path).code == 0
+    file = DATA / "cmapss" / "train_FD001.txt"
+    done = run("ingest", "dyno_telemetry", "--from", file, "--json", cwd=tmp_path / "d")
+    rows = len(file.read_bytes().splitlines())
+    assert (done.code, done.document["received"], done.document["stored"]) == (0, rows, rows)
+    assert run("balance", cwd=tmp_path / "d").code == 0
+
+
+def test_simulated_burns_are_judged_as_their_labels_say(run, tmp_path):
+    """What the simulator spoilt is what quarantine holds, check by check; the same seed gives the same bytes."""
+    assert run("init", "stand", "--template", "engines", cwd=tmp_path).code == 0
+    stand = tmp_path / "stand"
+    words = ["simulate", "engine_telemetry", "--hours", "0.2", "--seed", "7", "--labels", "labels.json"]
+    made = run(*words, "--to", "incoming/burn.csv", "--json", cwd=stand).document
+    done = run("ingest", "engine_telemetry", "--json", cwd=stand).document
+    assert done["received"] == made["rows"]
+    labels = json.loads((stand / "labels.json").read_text())
+    spoilt = [label["check"] for label in labels if label.get("fate") == "quarantined"]
+    assert done["checks"] == {check: spoilt.count(check) for check in done["checks"]}
+    assert done["quarantined"] == len(spoilt)
+    assert done["duplicate"] == sum(label.get("fate") == "duplicate" for label in labels)
+    run(*words, "--to", "again.csv", cwd=stand)
+    assert (stand / "again.csv").read_bytes() == (stand / "incoming" / "burn.csv").read_bytes()
+
+
+def test_the_demo_shows_everything(run, tmp_path):
+    """It ingests, explains, balances and asks, and says what to type next, with the path."""
+    shown = run("demo", "--once", "--dir", "first look", cwd=tmp_path)
+    assert shown.code == 0, shown.err
+    assert "received 53,961 = stored " in shown.out
+    assert "^^^" in shown.out
+    assert "\nbalanced\n" in shown.out
+    assert "chamber_pressure [bar]" in shown.out
+    assert "cd 'first look'" in shown.out
+    again = run("demo", "--once", "--dir", "other", "--json", cwd=tmp_path).document
+    assert again["balance"]["balanced"]
+    assert again["ingest_again"]["stored"] == 0
+
+
+@pytest.mark.parametrize("template", ["engines", "dyno", "fleet", None])
+def test_every_template_is_sound(run, tmp_path, template):
+    """A new workspace has nothing to lint, is balanced before any data, and its steps are said."""
+    made = run("init", "ws", *(["--template", template] if template else []), cwd=tmp_path)
+    assert made.code == 0
+    assert "cd ws" in made.out
+    ws = tmp_path / "ws"
+    assert run("contract", "lint", "--json", cwd=ws).document["remarks"] == []
+    assert run("balance", "--json", cwd=ws).document["balanced"] is True
+    assert len(run("digest", "--json", cwd=ws).document["digest"]) == 64
+    assert run("quarantine", "stats", "--json", cwd=ws).document["total"] == 0
+    assert run("doctor", cwd=ws).code == 0
+
+
+def test_a_drafted_contract_takes_its_own_data(run, make, tmp_path):
+    """`contract infer` prints YAML that lints clean and under which the file it came from is stored."""
+    assert run("init", "ws", cwd=tmp_path).code == 0
+    ws = tmp_path / "ws"
+    make.write(ws / "readings.jsonl", [json.dumps(make.event(number)).encode() for number in range(200)])
+    draft = run("contract", "infer", "readings.jsonl", "--stream", "readings", cwd=ws)
+    assert (draft.code, draft.out.startswith("apiVersion: v3.1.0\n")) == (0, True)
+    make.write(ws / "contracts" / "readings" / "v1.yaml", draft.out.encode().splitlines())
+    assert run("contract", "lint", cwd=ws).code == 0
+    done = run("ingest", "readings", "--from", "readings.jsonl", "--json", cwd=ws).document
+    assert done["received"] == 200
+    assert done["stored"] >= 198
