@@ -133,3 +133,9 @@ def test_a_wide_dirty_block_agrees_with_itself() -> None:
     dirty = decode(clean + b"only one field\n")
     assert decode(clean).frame.equals(dirty.frame)
     assert [one.row_no for one in dirty.faults] == [1000]
+
+
+def test_line_ends_in_quotes_stay_as_they_are() -> None:
+    """A quoted cell keeps its line ends to the byte, while those of records do not count."""
+    found = decode(b'1,"x\n\r\ny",2\r\r\n3,"z",4\r\n')
+    assert found.frame["b"].to_list() == ["x\n\r\ny", "z"]

@@ -117,6 +117,9 @@ def _each_simple(block: Bytes, starts: Offsets, ends: Offsets, delimits: Flags) 
     closes = (at + 1 == bare_ends[line]) | delimits[at + 1]
     fits = np.equal(np.bincount(line, minlength=len(ends)) % 2, 0)
     fits[line[~np.where(rank % 2 == 0, opens, closes)]] = False
+    newline = np.flatnonzero(block == ord("\n"))
+    line = np.searchsorted(ends, newline)
+    fits[line[(newline > starts[line]) & (newline < ends[line])]] = False
     return fits
 
 
