@@ -37,7 +37,9 @@ def typed(*words: str | Path, cwd: Path, stdin: bytes | None = None, **environme
     """Type a command. Its bytecode is kept, as that of an installed program is, wherever the tests run."""
     own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env = {**own, "PYTHONPYCACHEPREFIX": BYTECODE, **environment}
-    done = subprocess.run([HOTFIRE, *words], cwd=cwd, input=stdin or b"", capture_output=True, env=env, timeout=120)
+    done = subprocess.run(
+        [HOTFIRE, *words], cwd=cwd, input=stdin or b"", capture_output=True, env=env, timeout=120, check=False
+    )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -124,3 +126,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     written(folder / "events.jsonl", dirty_events(300))
     assert typed("ingest", "events", "--from", "../events.jsonl", cwd=folder / "ws").code == 0
     return folder / "ws"
+
+
+@pytest.fixture
+def hotfire(filled: Path) -> Callable[..., Ran]:
+    """Types a command in the filled workspace."""
+    return lambda *words: typed(*words, cwd=filled)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+Run = Callable[..., Any]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
-def test_a_file_becomes_trusted_tables_exactly_once(run, make, fleet):
+def test_a_file_becomes_trusted_tables_exactly_once(run: Run, make: Any, fleet: Path) -> None:
     """Every record gets the fate that is known of it; a copy under another name stores nothing; all counts agree."""
     counts, checks = make.truth(1000)
     make.write(fleet / "EVENTS.jsonl", make.dirty(1000))
@@ -31,12 +35,12 @@ def test_a_file_becomes_trusted_tables_exactly_once(run, make, fleet):
     stats = run("quarantine", "stats", "--json", cwd=fleet).document
     assert stats["total"] == 2 * counts["quarantined"]
     assert stats["checks"] == {check: 2 * number for check, number in checks.items()}
-    for table in ("events", "lake.events"):
-        found = run("sql", f"select count(*) as n from {table}", "--json", cwd=fleet)
+    for statement in ("select count(*) as n from events", "select count(*) as n from lake.events"):
+        found = run("sql", statement, "--json", cwd=fleet)
         assert found.document == [{"n": counts["stored"]}]
 
 
-def test_the_digest_does_not_tell_how_rows_arrived(run, make, tmp_path):
+def test_the_digest_does_not_tell_how_rows_arrived(run: Run, make: Any, tmp_path: Path) -> None:
     """The same rows in one file and in two, in batches of 7 and whole, have the same digest; another row changes it."""
     lines = make.dirty(200)
     digests = []
@@ -56,7 +60,7 @@ def test_the_digest_does_not_tell_how_rows_arrived(run, make, tmp_path):
     assert more["streams"]["boxes"] == digests[0]["streams"]["boxes"]
 
 
-def test_the_summary_is_the_conservation_equation(run, make, fleet):
+def test_the_summary_is_the_conservation_equation(run: Run, make: Any, fleet: Path) -> None:
     """For people: the equation, each check with its number, an example and its place, and what to type next."""
     make.write(fleet / "events.jsonl", make.dirty(100))
     lines = run("ingest", "events", "--from", "events.jsonl", cwd=fleet).out.splitlines()
@@ -68,7 +72,7 @@ def test_the_summary_is_the_conservation_equation(run, make, fleet):
     assert lines[-1] == "Next: hotfire quarantine show 1"
 
 
-def test_reading_goes_on_where_it_left_off(run, make, fleet):
+def test_reading_goes_on_where_it_left_off(run: Run, make: Any, fleet: Path) -> None:
     """Running again takes only what is new, and says so where nothing is."""
     lines = make.dirty(200)
     incoming = make.write(fleet / "incoming" / "a.jsonl", lines[:100])
@@ -83,14 +87,14 @@ def test_reading_goes_on_where_it_left_off(run, make, fleet):
     assert run("balance", "--reread", cwd=fleet).code == 0
 
 
-def test_standard_input_is_a_place(run, make, fleet):
+def test_standard_input_is_a_place(run: Run, make: Any, fleet: Path) -> None:
     """`--from -` reads standard input, whole."""
     done = run("ingest", "events", "--from", "-", "--json", cwd=fleet, stdin=b"\n".join(make.dirty(100)))
     assert (done.code, done.document["received"], done.document["stored"]) == (0, 100, 93)
     assert list((fleet / "data").glob("spool/*")) == []
 
 
-def test_a_dry_run_changes_nothing(run, make, fleet):
+def test_a_dry_run_changes_nothing(run: Run, make: Any, fleet: Path) -> None:
     """It tells what would become of every record, and leaves tables, positions and lake as they were."""
     make.write(fleet / "events.jsonl", make.dirty(100))
     dry = run("ingest", "events", "--from", "events.jsonl", "--dry-run", "--json", cwd=fleet).document
@@ -99,7 +103,7 @@ def test_a_dry_run_changes_nothing(run, make, fleet):
     assert run("ingest", "events", "--from", "events.jsonl", "--json", cwd=fleet).document["stored"] == 93
 
 
-def test_the_published_turbofan_files_come_in(run, tmp_path):
+def test_the_published_turbofan_files_come_in(run: Run, tmp_path: Path) -> None:
     """The template `dyno` takes the C-MAPSS files as they are published."""
     if not (DATA / "cmapss" / "train_FD001.txt").exists():
         pytest.skip("the C-MAPSS files are not at ../shared/data")
@@ -111,7 +115,7 @@ def test_the_published_turbofan_files_come_in(run, tmp_path):
     assert run("balance", cwd=tmp_path / "d").code == 0
 
 
-def test_simulated_burns_are_judged_as_their_labels_say(run, tmp_path):
+def test_simulated_burns_are_judged_as_their_labels_say(run: Run, tmp_path: Path) -> None:
     """What the simulator spoilt is what quarantine holds, check by check; the same seed gives the same bytes."""
     assert run("init", "stand", "--template", "engines", cwd=tmp_path).code == 0
     stand = tmp_path / "stand"
@@ -128,7 +132,7 @@ def test_simulated_burns_are_judged_as_their_labels_say(run, tmp_path):
     assert (stand / "again.csv").read_bytes() == (stand / "incoming" / "burn.csv").read_bytes()
 
 
-def test_the_demo_shows_everything(run, tmp_path):
+def test_the_demo_shows_everything(run: Run, tmp_path: Path) -> None:
     """It ingests, explains, balances and asks, and says what to type next, with the path."""
     shown = run("demo", "--once", "--dir", "first look", cwd=tmp_path)
     assert shown.code == 0, shown.err
@@ -143,7 +147,7 @@ def test_the_demo_shows_everything(run, tmp_path):
 
 
 @pytest.mark.parametrize("template", ["engines", "dyno", "fleet", None])
-def test_every_template_is_sound(run, tmp_path, template):
+def test_every_template_is_sound(run: Run, tmp_path: Path, template: str | None) -> None:
     """A new workspace has nothing to lint, is balanced before any data, and its steps are said."""
     made = run("init", "ws", *(["--template", template] if template else []), cwd=tmp_path)
     assert made.code == 0
@@ -156,7 +160,7 @@ def test_every_template_is_sound(run, tmp_path, template):
     assert run("doctor", cwd=ws).code == 0
 
 
-def test_a_drafted_contract_takes_its_own_data(run, make, tmp_path):
+def test_a_drafted_contract_takes_its_own_data(run: Run, make: Any, tmp_path: Path) -> None:
     """`contract infer` prints YAML that lints clean and under which the file it came from is stored."""
     assert run("init", "ws", cwd=tmp_path).code == 0
     ws = tmp_path / "ws"

@@ -1,0 +1,214 @@
+"""What a command says when it cannot do what was asked: one document or two sentences, the right code, no traceback."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotfire.cli import COMMANDS
+
+Run = Callable[..., Any]
+
+COMMAND_LINES = [
+    ["init", "full"],
+    ["ingest", "events", "--from", "nowhere.jsonl"],
+    ["ingest", "nothing"],
+    ["balance", "nothing"],
+    ["digest"],
+    ["quarantine", "list"],
+    ["quarantine", "show", "9999"],
+    ["quarantine", "show", "one"],
+    ["quarantine", "stats"],
+    ["quarantine", "replay", "events", "--dry-run"],
+    ["quarantine", "discard", "9999", "--reason", "no such row"],
+    ["contract", "lint"],
+    ["contract", "infer", "nowhere.csv"],
+    ["sql", "select 1 as n"],
+    ["sql", "drop table events"],
+    ["sql", "select * from evnts"],
+    ["why", "nowhere.csv:3"],
+    ["why", "nowhere.csv"],
+    ["doctor"],
+    ["simulate", "engine_telemetry", "--to", "x.unknown"],
+    ["simulate", "events", "--to", "x.csv"],
+    ["ingest"],
+    ["ingst"],
+    ["balance", "--rereed"],
+]
+
+
+@pytest.mark.parametrize("words", COMMAND_LINES, ids=" ".join)
+def test_json_is_exactly_one_document(hotfire: Run, words: list[str]) -> None:
+    """With --json stdout holds one JSON document, whatever happens, and an error in it says what and what to do."""
+    ran = hotfire(*words, "--json")
+    assert ran.code in {0, 1, 2}
+    assert "Traceback" not in ran.err
+    if ran.code == 2 and "not_open" not in ran.document:
+        assert ran.document.keys() == {"error", "do"}
+        assert ran.document["error"]
+
+
+def test_every_command_takes_json(hotfire: Run) -> None:
+    """No command is left out of the list above but `demo`, which has a test of its own."""
+    assert {words[0] for words in COMMAND_LINES} >= COMMANDS.keys() - {"demo"}
+    for name in COMMANDS:
+        shown = hotfire(name, "--help").out
+        assert "--json" in shown or "Commands:" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ingst"], "Did you mean 'ingest'?"),
+        (["balance", "--rereed"], "Did you mean '--reread'?"),
+        (["ingest", "evnts"], "There is no stream 'evnts'"),
+        (["sql", "select * from evnts"], "Did you mean events?"),
+        (["sql", "select temprature from events"], "temperature"),
+        (["sql", "delete from events"], "only reads"),
+        (["ingest", "events", "--from", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["quarantine", "discard", "1"], "--reason"),
+        (["quarantine", "discard", "1", "--reason", " "], "reason is empty"),
+        (["simulate", "engine_telemetry", "--to", "x.csv", "--start", "2025-01-01"], "zone"),
+        (["-C", "nowhere", "balance"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_are_explained(hotfire: Run, words: list[str], said: str) -> None:
+    """A user's mistake is exit 2 with what is wrong and what was meant, on stderr."""
+    ran = hotfire(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+def test_outside_a_workspace_it_says_how_to_make_one(run: Run, tmp_path: Path) -> None:
+    """A command that needs a workspace and finds none names `init`."""
+    ran = run("balance", cwd=tmp_path)
+    assert ran.code == 2
+    assert "hotfire init" in ran.err
+
+
+def test_a_wrong_setting_is_named(run: Run, fleet: Path) -> None:
+    """An unknown setting stops every command, `doctor` too, and the nearest known one is suggested."""
+    settings = fleet / "hotfire.toml"
+    settings.write_text(settings.read_text() + "\n[engine]\nbatch_row = 5\n")
+    assert "Did you mean engine.batch_rows?" in run("balance", cwd=fleet).err
+    looked = run("doctor", "--json", cwd=fleet)
+    assert looked.code == 1
+    assert [(one["name"], one["ok"]) for one in looked.document["checks"]] == [("settings", False)]
+
+
+def test_a_broken_contract_is_named_by_line(run: Run, make: Any, fleet: Path) -> None:
+    """A contract that cannot be used stops the ingest with file, line and suggestion; lint lists it all, exit 1."""
+    contract = fleet / "contracts" / "events" / "v1.yaml"
+    contract.write_text(contract.read_text().replace("hotfire.asset", "hotfire.aset"))
+    make.write(fleet / "events.jsonl", make.dirty(100))
+    ran = run("ingest", "events", "--from", "events.jsonl", cwd=fleet)
+    assert ran.code == 2
+    assert "contracts/events/v1.yaml:" in ran.err
+    assert "hotfire.asset" in ran.err
+    linted = run("contract", "lint", "events", "--json", cwd=fleet)
+    assert linted.code == 1
+    assert {"file", "line", "field", "level", "message", "suggestion"} <= linted.document["remarks"][0].keys()
+
+
+def test_a_damaged_file_is_left_out_and_told(run: Run, make: Any, fleet: Path) -> None:
+    """One unreadable file among good ones: the others are taken, status partial, exit 2."""
+    make.write(fleet / "incoming" / "a.jsonl", make.dirty(100))
+    (fleet / "incoming" / "b.jsonl.gz").write_bytes(b"\x1f\x8b\x08 this is no gzip")
+    ran = run("ingest", "events", "--from", "incoming", "--json", cwd=fleet)
+    assert (ran.code, ran.document["status"], ran.document["stored"]) == (2, "partial", 93)
+    assert "b.jsonl.gz" in ran.document["problems"][0]["error"]
+
+
+def test_a_second_process_is_refused(run: Run, make: Any, fleet: Path) -> None:
+    """While a process owns the store, another ingest exits 3 and names its pid; looking is allowed."""
+    make.write(fleet / "events.jsonl", make.dirty(100))
+    assert run("ingest", "events", "--from", "events.jsonl", cwd=fleet).code == 0
+    with (fleet / "data" / "hotfire.db.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        ran = run("ingest", "events", "--from", "events.jsonl", "--json", cwd=fleet)
+        assert ran.code == 3
+        assert f"pid {os.getpid()}" in ran.document["error"]
+        assert run("balance", cwd=fleet).code == 0
+        assert f"pid {os.getpid()}" in run("doctor", cwd=fleet).out
+
+
+def test_a_database_that_is_none_is_refused(run: Run, fleet: Path) -> None:
+    """A damaged store is exit 3 with the file's name, nothing is overwritten, and `doctor` says the same."""
+    (fleet / "data").mkdir(exist_ok=True)
+    store = fleet / "data" / "hotfire.db"
+    for old in store.parent.glob("hotfire.db*"):
+        old.unlink()
+    store.write_bytes(b"this is a letter, not a database" * 100)
+    ran = run("balance", "--json", cwd=fleet)
+    assert ran.code == 3
+    assert "is not a SQLite database" in ran.document["error"]
+    looked = run("doctor", "--json", cwd=fleet)
+    assert looked.code == 1
+    assert not next(one for one in looked.document["checks"] if one["name"] == "store")["ok"]
+    assert store.read_bytes().startswith(b"this is a letter")
+
+
+def test_ctrl_c_ends_cleanly(run: Run, make: Any, fleet: Path) -> None:
+    """Interrupted, it exits 130 with a sentence; the next ingest goes on and everything balances."""
+    make.write(fleet / "events.jsonl", make.dirty(20_000))
+    command = [make.hotfire, "ingest", "events", "--from", "events.jsonl", "--batch-rows", "50"]
+    process = subprocess.Popen(command, cwd=fleet, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ledger = fleet / "data" / "hotfire.db-wal"
+    for _ in range(300):
+        if ledger.exists() and ledger.stat().st_size > 500_000:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err.decode()
+    assert out == b""
+    assert b"What was committed stays" in err
+    assert b"Traceback" not in err
+    rest = run("ingest", "events", "--from", "events.jsonl", "--json", cwd=fleet).document
+    assert 0 < rest["received"] < 20_000
+    balance = run("balance", "events", "--json", cwd=fleet).document
+    assert balance["balanced"]
+    assert balance["streams"][0]["received"] == 20_000
+
+
+def test_a_closed_pipe_is_no_error(make: Any, filled: Path) -> None:
+    """`hotfire ... | head -1` says nothing about the pipe."""
+    command = [make.hotfire, "sql", "select * from range(200000)", "--csv"]
+    process = subprocess.Popen(command, cwd=filled, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == b"range\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 141
+
+
+def test_log_lines_are_json_with_the_job_id(run: Run, make: Any, fleet: Path) -> None:
+    """Away from a terminal each log line on stderr is JSON and names the job of the answer."""
+    make.write(fleet / "incoming" / "a.jsonl", make.dirty(100))
+    (fleet / "incoming" / "b.jsonl.gz").write_bytes(b"\x1f\x8b\x08 this is no gzip")
+    ran = run("ingest", "events", "--from", "incoming", "--json", cwd=fleet)
+    lines = [json.loads(line) for line in ran.err.splitlines()]
+    assert lines
+    assert {line["job_id"] for line in lines} == {ran.document["job_id"]}
+    assert {"event", "level", "timestamp"} <= lines[0].keys()
+
+
+def test_no_colour_reaches_a_pipe(hotfire: Run) -> None:
+    """Piped output holds no escape sequences."""
+    for words in (["balance"], ["quarantine", "show", "1"], ["doctor"], ["ingest", "nothing"]):
+        ran = hotfire(*words)
+        assert "\x1b" not in ran.out + ran.err
