@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.command import Command
-from hotfire.cli.output import Answer, equation, marks
+from hotfire.cli.output import FATES, Answer, equation, marks
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
@@ -62,10 +62,14 @@ def chosen(settings: Settings, stream: str | None) -> Sequence[str]:
     return [settings.stream(stream).name] if stream else list(settings.streams)
 
 
+def _received(one: Balance) -> int:
+    """Every record that reached hotfire, those included that wait for their commit."""
+    return one.totals["received"] + one.pending
+
+
 def _document(one: Balance) -> dict[str, Any]:
-    names = ("received", "stored", "duplicate", "superseded", "quarantined")
-    counts = {name: one.totals[name] for name in names}
-    document = {"stream": one.stream, **counts, "pending": one.pending}
+    counts = {fate: one.totals[fate] for fate in FATES}
+    document = {"stream": one.stream, "received": _received(one), **counts, "pending": one.pending}
     document |= {"corrected": one.totals["corrected"], "late": one.totals["late"]}
     document |= {"balanced": one.balanced, "differences": one.differences}
     return {**document, "unread": one.unread} if one.unread else document
@@ -75,7 +79,7 @@ def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
     width = max((len(one.stream) for one in found), default=0)
     for one in found:
         pending = f" + pending {one.pending:,}" if one.pending else ""
-        totals = {**one.totals, "received": one.totals["received"] + one.pending}
+        totals = {**one.totals, "received": _received(one)}
         yield f"{one.stream.ljust(width)}  {equation(totals)}{pending}"
         yield from marks(one.totals)
         yield from (click.style(f"  {difference}", fg="red") for difference in one.differences)

@@ -78,20 +78,21 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
         line: counted from 1; of Parquet, the number of the row.
     """
     for stream in workspace.settings.streams:
-        begins: list[int] = []
+        named: list[Part] = []
         found: list[Traced] = []
         for batch in _batches(workspace, stream):
             for number, part in enumerate(batch.span.parts):
                 if _is_named(part, file, workspace.settings.folder):
-                    begins.append(part.place.line)
+                    named.append(part)
                     if part.place.line <= line < part.end_line:
                         found.append(_traced(workspace, stream, batch, number, line))
         if found:
             yield from reversed(found)
-        elif begins and line < min(begins):
-            yield Traced(stream, "not a record", file, detail="a header")
-        elif begins:
-            yield Traced(stream, "not read yet", file, detail="the file ended before this line when it was last read")
+        elif named and line < min(part.place.line for part in named):
+            yield Traced(stream, "not a record", named[-1].place.label, detail="a header")
+        elif named:
+            detail = "the file ended before this line when it was last read"
+            yield Traced(stream, "not read yet", named[-1].place.label, detail=detail)
 
 
 def _is_named(part: Part, file: str, folder: Path) -> bool:

@@ -1,0 +1,135 @@
+"""Crashes, lost files and old backups, as `doctor`, `balance` and `ingest` tell of them, and the way out of each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hotfire.engine.flow import judged, plan_of
+from hotfire.workspace.settings import load
+from hotfire.workspace.wiring import Workspace
+
+Run = Callable[..., Any]
+
+
+def interrupt(folder: Path, place: Path) -> None:
+    """Leave what a process leaves that is killed after planning a batch and before committing it."""
+    with Workspace(load(folder, {}, {})) as workspace:
+        workspace.store.start_job("killed", "ingest", "events")
+        contract = workspace.prepare("events")
+        flow, source = workspace.ingest_flow(contract, "killed", [str(place)])
+        checkpoint = workspace.store.open("events", "live")
+        read = source.poll(checkpoint.position)
+        assert read is not None
+        batch = judged(contract, read, workspace.clock.now_ns())
+        workspace.store.plan(plan_of(flow, batch, checkpoint.committed_seq + 1), checkpoint.epoch)
+
+
+def checks(looked: Any) -> dict[str, bool]:
+    """What `doctor --json` says of each check."""
+    return {one["name"]: one["ok"] for one in looked.document["checks"]}
+
+
+def test_an_interrupted_batch_is_finished(run: Run, make: Any, fleet: Path) -> None:
+    """It is pending until the next ingest, which finishes it, says so, and counts it."""
+    place = make.write(fleet / "events.jsonl", make.dirty(100))
+    interrupt(fleet, place)
+    pending = run("balance", "events", "--json", cwd=fleet)
+    assert (pending.code, pending.document["streams"][0]["pending"], pending.document["streams"][0]["received"]) == (
+        0,
+        100,
+        100,
+    )
+    assert "+ pending 100" in run("balance", "events", cwd=fleet).out
+    assert run("why", "events.jsonl:1", "--json", cwd=fleet).document["fate"] == "pending"
+    looked = run("doctor", cwd=fleet)
+    assert looked.code == 0
+    assert "batch 1 was interrupted; the next ingest finishes it" in looked.out
+    assert "job killed (ingest) was killed" in looked.out
+    done = run("ingest", "events", "--from", place, "--json", cwd=fleet).document
+    assert (done["received"], done["stored"]) == (100, 93)
+    assert done["finished"] == ["finished batch 1, which was interrupted: 100 records"]
+    assert run("balance", "events", "--json", cwd=fleet).document["streams"][0]["pending"] == 0
+    jobs = run("sql", "select status from hf_job where job_id = 'killed'", "--json", cwd=fleet).document
+    assert jobs == [{"status": "failed"}]
+
+
+def test_a_plan_whose_file_changed_can_be_dropped(run: Run, make: Any, fleet: Path) -> None:
+    """Ingest refuses with exit 3 and does nothing; `doctor --repair` drops the plan; then the file as it is comes in."""
+    place = make.write(fleet / "events.jsonl", make.dirty(100))
+    interrupt(fleet, place)
+    lines = make.dirty(100)
+    make.write(place, lines[:90])
+    refused = run("ingest", "events", "--from", place, "--json", cwd=fleet)
+    assert refused.code == 3
+    assert str(place) in refused.document["error"]
+    looked = run("doctor", "--json", cwd=fleet)
+    assert (looked.code, checks(looked)["plans/events"]) == (1, False)
+    mended = run("doctor", "--repair", "--json", cwd=fleet)
+    assert mended.code == 0
+    assert "dropped the plan of batch 1" in mended.document["repaired"][0]
+    done = run("ingest", "events", "--from", place, "--json", cwd=fleet)
+    assert (done.code, done.document["received"]) == (0, 90)
+    assert run("balance", cwd=fleet).code == 0
+
+
+def test_a_store_from_an_old_backup_is_noticed(run: Run, make: Any, fleet: Path) -> None:
+    """With a lake ahead of the store ingest exits 3; `doctor --repair` takes the lake back, and what was lost comes in."""
+    lines = make.dirty(200)
+    place = make.write(fleet / "events.jsonl", lines[:100])
+    run("ingest", "events", "--from", place, cwd=fleet)
+    shutil.copytree(fleet / "data", fleet / "backup")
+    make.write(place, lines)
+    run("ingest", "events", "--from", place, cwd=fleet)
+    whole = run("digest", "--json", cwd=fleet).document
+    for file in (fleet / "data").glob("hotfire.db*"):
+        file.unlink()
+    for file in (fleet / "backup").glob("hotfire.db*"):
+        shutil.copy(file, fleet / "data" / file.name)
+    refused = run("ingest", "events", "--from", place, "--json", cwd=fleet)
+    assert refused.code == 3
+    assert "doctor --repair" in refused.document["do"]
+    assert run("balance", cwd=fleet).code == 1
+    assert run("doctor", cwd=fleet).code == 1
+    mended = run("doctor", "--repair", "--json", cwd=fleet)
+    assert mended.code == 0, mended.out
+    assert "took the lake back to batch 1" in mended.document["repaired"][0]
+    assert run("ingest", "events", "--from", place, "--json", cwd=fleet).document["received"] == 100
+    assert run("balance", cwd=fleet).code == 0
+    assert run("digest", "--json", cwd=fleet).document == whole
+
+
+def test_a_lost_lake_file_is_named(run: Run, make: Any, fleet: Path) -> None:
+    """`doctor` names the missing file and `balance` refuses with exit 3; nothing else is touched."""
+    place = make.write(fleet / "events.jsonl", make.dirty(100))
+    run("ingest", "events", "--from", place, cwd=fleet)
+    lost = next((fleet / "data" / "lake" / "events").rglob("*.parquet"))
+    lost.unlink()
+    looked = run("doctor", "--json", cwd=fleet)
+    assert (looked.code, checks(looked)["lake.files/events"]) == (1, False)
+    assert lost.name in next(one for one in looked.document["checks"] if one["name"] == "lake.files/events")["detail"]
+    refused = run("balance", "--json", cwd=fleet)
+    assert refused.code == 3
+    assert refused.document["do"]
+
+
+def test_a_lake_left_behind_catches_up(run: Run, make: Any, fleet: Path) -> None:
+    """A lake that lost its table is behind, not wrong: `doctor --repair` fills it from the store."""
+    place = make.write(fleet / "events.jsonl", make.dirty(100))
+    run("ingest", "events", "--from", place, cwd=fleet)
+    shutil.rmtree(fleet / "data" / "lake" / "events")
+    assert "at batch 0 of 1" in run("doctor", cwd=fleet).out
+    assert run("doctor", "--repair", cwd=fleet).code == 0
+    found = run("sql", "select count(*) as n from lake.events", "--json", cwd=fleet).document
+    assert found == [{"n": 93}]
+
+
+def test_clocks_that_were_never_set_are_found(run: Run, make: Any, fleet: Path) -> None:
+    """An asset whose readings are from 1970 is named."""
+    make.write(fleet / "events.jsonl", [json.dumps(make.event(1, timestamp="1970-01-01T00:00:07Z")).encode()])
+    assert run("ingest", "events", "--from", "events.jsonl", "--json", cwd=fleet).document["stored"] == 1
+    looked = run("doctor", "--json", cwd=fleet)
+    assert (looked.code, checks(looked)["clocks/events"]) == (1, False)
