@@ -1,0 +1,216 @@
+"""SIGKILL at random instants, HOTFIRE_CRASHES times in all (default 100): nothing is different afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotfire.contract.model import Contract
+from hotfire.contract.odcs import dump
+from hotfire.source.files import FileSource
+from hotfire.testing.stand import Stand
+from hotfire.workspace.contracts import contract_texts, load_contract
+
+CRASHES = int(os.environ.get("HOTFIRE_CRASHES", "100"))
+pytestmark = pytest.mark.crash
+
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: burns
+version: 1.0.0
+status: active
+schema:
+  - name: burns
+    logicalType: object
+    customProperties:
+      - {property: hotfire.kind, value: telemetry}
+      - {property: hotfire.asset, value: engine}
+      - {property: hotfire.time, value: at}
+      - {property: hotfire.counter, value: seq}
+    quality:
+      - {name: flow_needs_burn, type: custom, engine: hotfire, implementation: "phase <> 'standby' or flow < 1"}
+    properties:
+      - {name: engine, logicalType: string, required: true, primaryKey: true, primaryKeyPosition: 1,
+         logicalTypeOptions: {pattern: "TRE-[0-9]{3}"}}
+      - {name: at, logicalType: timestamp, required: true, primaryKey: true, primaryKeyPosition: 2,
+         customProperties: [{property: hotfire.format, value: epoch_ns}]}
+      - {name: seq, logicalType: integer}
+      - {name: pressure, logicalType: number, logicalTypeOptions: {minimum: 0, maximum: 350},
+         customProperties: [{property: hotfire.out_of_range, value: "null"}]}
+      - {name: flow, logicalType: number, logicalTypeOptions: {minimum: 0, maximum: 100},
+         customProperties: [{property: hotfire.out_of_range, value: reject}]}
+      - {name: phase, logicalType: string,
+         quality: [{metric: invalidValues, mustBe: 0, arguments: {validValues: [standby, steady]}}]}
+"""
+WIDER = CONTRACT.replace("maximum: 100}", "maximum: 100, minimum: -10}").replace(
+    "minimum: 0, maximum: 100, ", "maximum: 100, "
+)
+
+
+class Zygote:
+    """The process that forks and kills."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("zygote.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.kills = 0
+
+    def order(self, **order: Any) -> int | None:
+        """One child; its exit code, or None where it was killed."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"delay_s": None, **order}) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        self.kills += "killed" in answer
+        return answer.get("code")
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(30)
+        assert self._process.stdout
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def zygote() -> Iterator[Zygote]:
+    one = Zygote()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def workspace(bench: Path) -> Callable[[str], Path]:
+    def made(name: str) -> Path:
+        folder = bench / name
+        (folder / "contracts" / "burns").mkdir(parents=True)
+        (folder / "contracts" / "burns" / "v1.yaml").write_text(CONTRACT)
+        (folder / "hotfire.toml").write_text('[workspace]\nname = "burns"\n\n[streams.burns.source]\nkind = "files"\n')
+        return folder
+
+    return made
+
+
+def on(folder: Path, **more: Any) -> Stand:
+    """The engine over the data of a workspace, to look at what came of it."""
+    texts = contract_texts(folder, "burns")
+    return Stand(folder / "data", load_contract(folder, "burns"), texts=texts, **more)
+
+
+def undisturbed(zygote: Zygote, **order: Any) -> float:
+    """Run the command to its end; how many seconds it took."""
+    begun = time.monotonic()
+    assert zygote.order(**order) == 0, Path(order["out"]).read_text()
+    return time.monotonic() - begun
+
+
+def killed_until_done(zygote: Zygote, chance: random.Random, longest_s: float, **order: Any) -> None:
+    """Start the command and kill it, again and again, until it comes through by itself."""
+    while (code := zygote.order(delay_s=chance.uniform(0, longest_s), **order)) is None:
+        longest_s *= 1.05  # a machine under load must come through as well
+    assert code == 0, Path(order["out"]).read_text()
+
+
+@pytest.mark.parametrize("name", ["burns.csv", "burns.jsonl", "burns.parquet"])
+def test_an_ingest_killed_at_random_instants_changes_nothing(
+    zygote: Zygote,
+    workspace: Callable[[str], Path],
+    make: Callable[..., Path],
+    open_files: Callable[..., FileSource],
+    name: str,
+) -> None:
+    """Digest, fates by line, clocks, corrections and the lake equal those of a run that nobody disturbed."""
+    calm = workspace("calm")
+    path = make(calm.parent / name, 1200)
+    argv = ["ingest", "burns", "--from", str(path), "--json", "--batch-rows", "20"]
+    taken_s = undisturbed(zygote, do="command", argv=argv, folder=str(calm), out=str(calm / "out"))
+    came, arrival = on(calm).came(), on(calm).arrival()
+    assert came.totals["received"] == 1200
+    number = 0
+    while zygote.kills < CRASHES * 0.27:
+        number += 1
+        chance, folder = random.Random(f"{name} {number}"), workspace(f"{number}")
+        order = {"do": "command", "argv": argv, "folder": str(folder), "out": str(folder / "out")}
+        killed_until_done(zygote, chance, 0.3 * taken_s, **order)
+        print(f"seed {name} {number}: {zygote.kills} kills so far")  # noqa: T201 - pytest shows it where it fails
+        assert on(folder).came() == came
+        assert on(folder).arrival() == arrival
+        found = on(folder).balance(open_files(path))
+        assert (found.differences, found.unread, found.pending) == ([], [], 0)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("lake_only", [False, True], ids=["store", "lake_only"])
+def test_kills_while_the_lake_is_written_or_compacted_change_nothing(
+    zygote: Zygote,
+    bench: Path,
+    burns: Contract,
+    make: Callable[..., Path],
+    open_files: Callable[..., FileSource],
+    lake_only: bool,  # noqa: FBT001
+) -> None:
+    """Killed a moment after an append or a compaction began: the lake's rows, counts and arrival order are the same."""
+    path, contract = make(bench / "burns.jsonl", 120), bench / "contract.json"
+    contract.write_bytes(dump(burns))
+    calm = Stand(bench / "calm", burns, lake_only=lake_only)
+    calm.run(open_files(path, batch_rows=20))
+    came, arrival = calm.came(), calm.arrival()
+    order = {"do": "stand", "files": [str(path)], "contract": str(contract), "lake_only": lake_only, "batch_rows": 20}
+    number = 0
+    while zygote.kills < CRASHES * 0.13:
+        number += 1
+        chance, folder = random.Random(f"lake {lake_only} {number}"), bench / f"{number}"
+        folder.mkdir()
+        for _ in range(6):
+            marks = [["lake.append", chance.randint(1, 3)], ["lake.maintain", 1]]
+            here = {"folder": str(folder), "out": str(folder / "out"), "mark": chance.choice(marks)}
+            code = zygote.order(delay_s=chance.uniform(0, 0.06), **order, **here)
+            assert code in {None, 0}, (folder / "out").read_text()
+        assert zygote.order(folder=str(folder), out=str(folder / "out"), **order) == 0, (folder / "out").read_text()
+        stand = Stand(folder, burns, lake_only=lake_only)
+        assert stand.came() == came
+        assert stand.arrival() == arrival
+        found = stand.balance(open_files(path))
+        assert (found.differences, found.unread, found.pending) == ([], [], 0)
+        shutil.rmtree(folder)
+
+
+def test_a_replay_killed_at_random_instants_changes_nothing(
+    zygote: Zygote, workspace: Callable[[str], Path], make: Callable[..., Path]
+) -> None:
+    """After a contract change quarantine is replayed: killed or not, the same rows move and the same ones stay."""
+    fresh = workspace("fresh")
+    path = make(fresh.parent / "burns.csv", 1200)
+    argv = ["ingest", "burns", "--from", str(path), "--json"]
+    undisturbed(zygote, do="command", argv=argv, folder=str(fresh), out=str(fresh / "out"))
+    stored = on(fresh).came().totals["stored"]
+    (fresh / "contracts" / "burns" / "v1.yaml").write_text(WIDER)
+    replay = {"do": "command", "argv": ["quarantine", "replay", "burns", "--json"]}
+    calm = fresh.parent / "calm"
+    shutil.copytree(fresh, calm)
+    taken_s = undisturbed(zygote, **replay, folder=str(calm), out=str(calm / "out"))
+    came = on(calm).came()
+    assert came.totals["stored"] > stored
+    number = 0
+    while zygote.kills < max(10, CRASHES * 0.05):
+        number += 1
+        chance, folder = random.Random(f"replay {number}"), fresh.parent / f"{number}"
+        shutil.copytree(fresh, folder)
+        killed_until_done(zygote, chance, taken_s, **replay, folder=str(folder), out=str(folder / "out"))
+        assert on(folder).came() == came
+        assert on(folder).balance().differences == []
+        shutil.rmtree(folder)
