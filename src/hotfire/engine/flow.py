@@ -71,7 +71,7 @@ def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory
         look_up = partial(_stored_before, flow, contract, plan)
         fates = sort_out(contract, batch.verdict.rows, memory, look_up, repair=plan.repair)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
-        kept = kept.sort(contract.identity[:2], maintain_order=True)
+        kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
     else:
         versions = sort_versions(contract, batch.verdict.rows, partial(flow.store.stored, contract))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from hotfire.rows import Place
 from hotfire.source.formats import Chunk, Cut
-
-if TYPE_CHECKING:
-    from hotfire.rows import Place
 
 Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
@@ -123,7 +121,8 @@ class Cuttings:
         """The place of the record's first byte."""
         chunk, at = self._find(row_no)
         index, place = self.indexes[chunk], self.chunks[chunk].part.place
-        return replace(place, offset=place.offset + int(index.starts[at]), line=place.line + int(index.lines[at]))
+        offset, line = place.offset + int(index.starts[at]), place.line + int(index.lines[at])
+        return Place(place.key, place.label, offset, line, place.facts)
 
     def _find(self, row_no: int) -> tuple[int, int]:
         chunk = bisect_right(self._first, row_no) - 1
