@@ -36,12 +36,32 @@ COMMANDS = {
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The workspace; else the one around the working folder.",
 )
+@click.option(
+    "--completion",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, shell: _completion(context, shell),
+    help='Print what the shell needs to complete commands: eval "$(hotfire --completion bash)".',
+)
 @click.version_option(package_name="hotfire", message="hotfire %(version)s")
 def hotfire(workspace: Path | None) -> None:
     """From files to trusted tables, exactly once.
 
     Exit codes: 0 fine, 1 a check did not hold, 2 your mistake, 3 an outage or a start that would not be safe.
     """
+
+
+def _completion(context: click.Context, shell: str | None) -> None:
+    """Print a shell's completion script, and end; None goes on."""
+    if shell is None:
+        return
+    from click.shell_completion import get_completion_class
+
+    makes = get_completion_class(shell)
+    assert makes is not None
+    click.echo(makes(context.command, {}, "hotfire", "_HOTFIRE_COMPLETE").source())
+    context.exit()
 
 
 def main() -> int:

@@ -76,7 +76,8 @@ def _texts(targets: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]
 
     files = [target for target in targets if Path(target).is_file()]
     for file in files:
-        yield shown_place(file), [(file, Path(file).read_text(encoding="utf-8", errors="replace"))]
+        texts = [(str(one), one.read_text(encoding="utf-8", errors="replace")) for one in _versions(Path(file))]
+        yield shown_place(file), texts
     if len(files) == len(targets) and targets:
         return
     settings = settings_of()
@@ -84,6 +85,13 @@ def _texts(targets: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]
     for name in [target for target in targets if target not in files] or folders:
         settings.stream(name)
         yield name, contract_texts(settings.folder, name)
+
+
+def _versions(file: Path) -> list[Path]:
+    """The file, after the older versions beside it, which its lens may look back at."""
+    number = re.fullmatch(r"v(\d+)\.yaml", file.name)
+    older = [file.with_name(f"v{one}.yaml") for one in range(1, int(number[1]))] if number else []
+    return [*(one for one in older if one.is_file()), file]
 
 
 def _document(remark: Remark) -> dict[str, Any]:

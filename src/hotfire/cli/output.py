@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -82,11 +84,16 @@ def printable(text: str, most: int = 200) -> str:
     return shown + ("..." if len(text) > most else "")
 
 
+def named_workspace() -> Path | None:
+    """The folder that `--workspace` names; None for the one around the working folder."""
+    context = click.get_current_context(silent=True)
+    return context.find_root().params.get("workspace") if context else None
+
+
 def hint(words: str) -> str:
     """A command to type next, for the workspace that this one was called for: `hotfire -C ws balance`."""
-    context = click.get_current_context(silent=True)
-    folder = context.find_root().params.get("workspace") if context else None
-    return f"hotfire {f'-C {folder} ' if folder else ''}{words}"
+    folder = named_workspace()
+    return f"hotfire {f'-C {shlex.quote(str(folder))} ' if folder else ''}{words}"
 
 
 def terminal(stream: Any = None) -> bool:

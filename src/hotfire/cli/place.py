@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
+from hotfire.cli.output import named_workspace
 
 
 def shown_place(label: str) -> str:
@@ -12,8 +12,7 @@ def shown_place(label: str) -> str:
     path = Path(label)
     if not path.is_absolute():
         return label
-    context = click.get_current_context(silent=True)
-    named = context.find_root().params.get("workspace") if context else None
+    named = named_workspace()
     for folder in (Path.cwd(), *([named.absolute()] if named else [])):
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))

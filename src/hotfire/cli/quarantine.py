@@ -255,8 +255,10 @@ def _shown(workspace: Workspace, row: Mapping[str, Any]) -> Answer:
                 yield click.style(f"  {carets}", fg="red")
         if row["state"] == "open":
             yield ""
-            stream = row["stream"]
-            yield f"Next: mend contracts/{stream}, then {hint(f'quarantine replay {stream} --dry-run')}"
+            again = hint(f"quarantine replay {row['stream']} --dry-run")
+            yield f"Next: mend contracts/{row['stream']}, then {again}"
+            give_up = hint(f"quarantine discard {row['id']} --reason TEXT")
+            yield f"  or: {give_up}"
 
     return Answer(document, lines())
 

@@ -9,27 +9,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.command import Command
-from hotfire.cli.output import Answer
+from hotfire.cli.output import Answer, named_workspace
 from hotfire.errors import HotfireError
+from hotfire.workspace.templates import TEMPLATES, create
 
 if TYPE_CHECKING:
     from hotfire.workspace.model import Settings
 
-TEMPLATES = ("engines", "dyno", "fleet")
 
-
-def settings_of(overrides: Mapping[str, Any] | None = None, folder: Path | None = None) -> Settings:
+def settings_of(overrides: Mapping[str, Any] | None = None) -> Settings:
     """The settings of the workspace that `--workspace` names, or the one around the working folder."""
     from hotfire.workspace.settings import current
 
-    start = folder or click.get_current_context().find_root().params.get("workspace")
-    return current(overrides, start)
+    return current(overrides, named_workspace())
 
 
 def complete_stream(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
     """Streams whose name begins like what was typed; none where there is no workspace."""
     try:
-        streams = settings_of({}, ctx.find_root().params.get("workspace")).streams
+        with ctx.scope(cleanup=False):
+            streams = settings_of().streams
     except HotfireError:
         return []
     return [name for name in streams if name.startswith(incomplete)]
@@ -37,12 +36,16 @@ def complete_stream(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 @click.command(cls=Command)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--template", type=click.Choice(TEMPLATES), help="A reference workspace; else an empty one.")
+@click.option("--template", type=click.Choice(list(TEMPLATES)), help="A reference workspace; else an empty one.")
 def init(folder: Path, template: str | None) -> Answer:
     """Make a workspace: a folder with settings and a contract for each stream."""
-    from hotfire.workspace.templates import create
+    from hotfire.workspace.contracts import load_contract
+    from hotfire.workspace.settings import load
 
     files = create(template, folder)
+    settings = load(folder, {}, {})
+    for stream in settings.streams:
+        load_contract(settings.folder, stream)  # compiled now, so that the first ingest need not
     document = {"workspace": str(folder.absolute()), "template": template, "files": files}
     return Answer(document, _made(folder, template, files))
 

@@ -228,6 +228,8 @@ def _twin(workspace: Workspace, contract: Contract, batch: _Batch, record: Recor
     rows = judge(contract, record.decode(wire(contract)), batch.received_at_ns).rows
     only = workspace.settings.stream(contract.stream).lake_only
     found = (workspace.lake if only else workspace.store).stored(contract, rows.select(contract.identity))
+    content = [column.storage for column in contract.columns]
+    found = found.join(rows, on=content, how="semi", nulls_equal=True)
     if found.is_empty():
         return None
     row = found.row(-1, named=True)
