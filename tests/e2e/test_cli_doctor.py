@@ -103,7 +103,7 @@ def test_a_store_from_an_old_backup_is_noticed(run: Run, make: Any, fleet: Path)
 
 
 def test_a_lost_lake_file_is_named(run: Run, make: Any, fleet: Path) -> None:
-    """`doctor` names the missing file and `balance` refuses with exit 3; nothing else is touched."""
+    """`doctor` names the missing file, `balance` refuses with exit 3, and the way out that `doctor` tells works."""
     place = make.write(fleet / "events.jsonl", make.dirty(100))
     run("ingest", "events", "--from", place, cwd=fleet)
     lost = next((fleet / "data" / "lake" / "events").rglob("*.parquet"))
@@ -114,6 +114,9 @@ def test_a_lost_lake_file_is_named(run: Run, make: Any, fleet: Path) -> None:
     refused = run("balance", "--json", cwd=fleet)
     assert refused.code == 3
     assert refused.document["do"]
+    shutil.rmtree(fleet / "data" / "lake" / "events")
+    assert run("doctor", "--repair", cwd=fleet).code == 0
+    assert run("balance", cwd=fleet).code == 0
 
 
 def test_a_lake_left_behind_catches_up(run: Run, make: Any, fleet: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,3 +123,58 @@ def test_importing_costs_nothing() -> None:
     """`import hotfire` loads neither polars nor click."""
     code = "import hotfire, sys, json; print(json.dumps(sorted({'polars', 'click', 'msgspec'} & sys.modules.keys())))"
     assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == []
+
+
+ROCKETS = """
+apiVersion: v3.1.0
+kind: DataContract
+id: rockets
+version: 1.0.0
+status: active
+schema:
+  - name: rockets
+    logicalType: object
+    customProperties: [{property: hotfire.kind, value: entity}, {property: hotfire.revision, value: updated}]
+    properties:
+      - {name: id, logicalType: string, required: true, primaryKey: true, primaryKeyPosition: 1}
+      - {name: updated, logicalType: timestamp, required: true}
+      - {name: height, logicalType: number}
+"""
+
+
+def test_versions_of_entities_have_fates_of_their_own(run: Run, make: Any, tmp_path: Path) -> None:
+    """An older version is superseded, an equal one a duplicate of the one it repeats, and all of it is counted."""
+    assert run("init", "ws", cwd=tmp_path).code == 0
+    make.write(tmp_path / "ws" / "contracts" / "rockets" / "v1.yaml", [ROCKETS.encode()])
+    versions = [(1, 10), (3, 11), (2, 9), (3, 11)]
+    lines = [f'{{"id": "a", "updated": "2025-01-0{day}T00:00:00Z", "height": {height}}}' for day, height in versions]
+    make.write(tmp_path / "ws" / "r.jsonl", [line.encode() for line in lines])
+    done = run("ingest", "rockets", "--from", "r.jsonl", cwd=tmp_path / "ws")
+    assert done.out.startswith("received 4 = stored 2 + duplicate 1 + superseded 1 + quarantined 0  ")
+    fates = [run("why", f"r.jsonl:{line}", "--json", cwd=tmp_path / "ws").document["found"][0] for line in (1, 2, 3, 4)]
+    assert [one["fate"] for one in fates] == ["stored", "stored", "superseded", "duplicate"]
+    assert fates[3]["twin"] == {"batch_seq": 1, "row_no": 1, "place": "r.jsonl", "line": 2}
+    assert run("balance", cwd=tmp_path / "ws").code == 0
+    assert package.read(tmp_path / "ws", "rockets")["height"].to_list() == [11.0]
+
+
+def test_colours_are_for_terminals(make: Any, filled: Path) -> None:
+    """On a terminal answers have colours, unless NO_COLOR is set."""
+    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        ours, theirs = pty.openpty()
+        command = [make.hotfire, "balance"]
+        env = {**os.environ, **environment}
+        subprocess.run(command, cwd=filled, stdout=theirs, stderr=theirs, env=env, check=True, timeout=60)
+        os.close(theirs)
+        shown = os.read(ours, 10_000).decode()
+        os.close(ours)
+        assert ("\x1b[" in shown) == coloured
+        assert "balanced" in shown
+
+
+def test_shells_can_complete(hotfire: Run, filled: Path, run: Run) -> None:
+    """`--completion` prints a script, which asks for commands and for the streams of the workspace."""
+    for shell in ("bash", "zsh", "fish"):
+        assert "_HOTFIRE_COMPLETE" in hotfire("--completion", shell).out
+    asked = {"_HOTFIRE_COMPLETE": "bash_complete", "COMP_WORDS": "hotfire ingest ev", "COMP_CWORD": "2"}
+    assert run(cwd=filled, **asked).out == "plain,events\n"

@@ -174,7 +174,11 @@ def _plans(workspace: Workspace, contract: Contract, *, busy: bool) -> Iterator[
 def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
     stream, lake = contract.stream, workspace.lake
     problems = lake.check(stream)
-    do = "Restore the files from a backup." if problems else ""
+    do = ""
+    if problems:
+        do = f"Restore the table {workspace.settings.lake_url}/{stream} from a backup."
+        if not workspace.settings.stream(stream).lake_only:
+            do += " Or move its folder away: `hotfire doctor --repair` makes it anew from the store."
     detail = f"{problems[0]} ({len(problems)} files)" if problems else f"{len(lake.files(stream)):,} files, all there"
     yield Looked(f"lake.files/{stream}", ok=not problems, detail=detail, do=do)
     for shard, committed in _shards(workspace, stream):
