@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ import pytest
 from hotfire.contract.model import Check, Column, Contract
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.testing.clocks import ManualClock
+from hotfire.testing.stand import scratch
 
 START_NS = 1_700_000_000_000_000_000
 BURNS = Contract(
@@ -91,14 +91,10 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where the machine has one: a process dies the same there, and fsync costs nothing."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=memory, prefix="hotfire-") as folder:
-        yield Path(folder)
+def bench() -> Iterator[Path]:
+    """A folder in memory: a process dies the same there."""
+    with scratch() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from hotfire.contract.expression import columns_of, compile_sql
+from hotfire.contract.expression import columns_of, compile_sql, evaluated
 from hotfire.contract.lens import FRAME_TYPES, storage, to_current
 from hotfire.rows import Correction, Decoded, Fault, Verdict
 
@@ -161,7 +161,7 @@ def _texts(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
 
 def _cross(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
     for check in contract.checks:
-        holds = compile_sql(check.sql).cast(pl.Boolean)
+        holds = evaluated(frame, compile_sql(check.sql).cast(pl.Boolean))
         named = sorted(columns_of(check.sql) & set(frame.columns))
         for values in frame.filter(~holds).select("row_no", *named).rows(named=True):
             row_no = values.pop("row_no")

@@ -122,6 +122,19 @@ def columns_of(sql: str) -> set[str]:
     return set(_parse(sql).meta.root_names())
 
 
+def evaluated(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
+    """The expression's values over a frame, one a row: the same bits for a row alone and in company.
+
+    Polars computes a column that holds one value (in one row, or in many) by other instructions than the rest: it
+    divides it by 1.8, but multiplies others by 1 / 1.8, and the last bits differ. So every column is given as an
+    array, and a single row is computed twice.
+    """
+    columns = frame.get_columns()
+    arrays = pl.DataFrame([one.new_from_index(0, 2) for one in columns] if frame.height == 1 else columns)
+    values = arrays.select(expression).to_series()
+    return values.new_from_index(0, frame.height) if len(values) == 1 else values.head(frame.height)
+
+
 def compile_sql(sql: str, columns: Collection[str] | None = None) -> pl.Expr:
     """An expression over columns, one value a row (a constant gives one value in all).
 

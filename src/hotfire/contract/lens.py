@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from hotfire.contract.expression import compile_sql
+from hotfire.contract.expression import compile_sql, evaluated
 from hotfire.contract.model import Field, wire
 from hotfire.contract.times import to_date, to_ns
 from hotfire.rows import Fault
@@ -81,7 +81,7 @@ def _version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
         if version.lens is None:
             masks.append(rest)
             continue
-        older = frame.select(compile_sql(version.lens.when).cast(pl.Boolean).fill_null(value=False)).to_series()
+        older = evaluated(frame, compile_sql(version.lens.when).cast(pl.Boolean).fill_null(value=False))
         masks.append(rest & ~older)
         rest = rest & older
     return masks[::-1]
@@ -105,8 +105,7 @@ def _through(
     for column in version.columns:
         name, dtype = column.name, FRAME_TYPES[column.type]
         if name in version.lens.set:
-            computed = before.select(compile_sql(version.lens.set[name]).cast(dtype, strict=False)).to_series()
-            carried = computed if computed.len() == before.height else computed.new_from_index(0, before.height)
+            carried = evaluated(before, compile_sql(version.lens.set[name]).cast(dtype, strict=False))
         else:
             carried = previous[name].cast(dtype, strict=False) if name in previous else _nulls(column, before.height)
         same = previous.get(name) is own[name] and name not in version.lens.set

@@ -22,7 +22,8 @@ WINDOW_NS = 900_000_000_000
 """How far behind its asset's clock a row is remembered: 15 minutes."""
 CAPACITY = 4_000_000
 """At most this many identities are held; past it the memory starts anew and the store is asked instead."""
-_RUNS = 8
+RUNS = 8
+"""So many batches are held one by one before they are merged into one run."""
 _NEVER = -(2**63)
 
 ASSETS = {
@@ -52,11 +53,15 @@ class Memory:
     Attributes:
         assets: one row an asset, only ever appended to; a row's index is the asset's code.
         forgets: False where nothing is forgotten by age (streams whose rows are only in the lake).
+        window_ns, capacity, most_runs: its bounds.
     """
 
     assets: pl.DataFrame
     runs: tuple[Run, ...] = ()
     forgets: bool = True
+    window_ns: int = WINDOW_NS
+    capacity: int = CAPACITY
+    most_runs: int = RUNS
 
     def find(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         """Which hashes are remembered, and the hash of the content each was remembered with."""
@@ -72,15 +77,15 @@ class Memory:
     def advance(self, assets: pl.DataFrame, run: Run) -> Memory:
         """The memory after a batch: the new asset table and the batch's identities."""
         runs = (*self.runs, run)
-        if len(runs) <= _RUNS:
+        if len(runs) <= self.most_runs:
             return replace(self, assets=assets, runs=runs)
         merged = _merge(runs)
         if self.forgets:
             clocks = assets["clock_ns"].to_numpy()
-            merged = _select(merged, merged.times >= clocks[merged.codes] - WINDOW_NS)
-            floor = pl.max_horizontal("floor_ns", pl.col("clock_ns") - WINDOW_NS)
+            merged = _select(merged, merged.times >= clocks[merged.codes] - self.window_ns)
+            floor = pl.max_horizontal("floor_ns", pl.col("clock_ns") - self.window_ns)
             assets = assets.with_columns(floor_ns=floor)
-        if len(merged.ids) > CAPACITY:
+        if len(merged.ids) > self.capacity:
             assets = assets.with_columns(floor_ns=pl.col("clock_ns") + 1)
             merged = _select(merged, np.zeros(len(merged.ids), dtype=bool))
         return replace(self, assets=assets, runs=(merged,))
@@ -102,16 +107,18 @@ def sorted_run(ids: NDArray[np.uint64], held: NDArray[np.uint64], codes: pl.Seri
     return Run(ids[order], held[order], codes.to_numpy()[order].astype(np.uint32), times.to_numpy()[order])
 
 
-def remember(contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame | None) -> Memory:
+def remember(
+    contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame | None, window_ns: int = WINDOW_NS
+) -> Memory:
     """The memory at the start of a process.
 
     Args:
         assets: as `Store.assets` gives them.
-        recent: whole rows of the last 15 minutes of each asset; None: nothing, every older row is looked up.
+        recent: whole rows of each asset's last `window_ns`; None: nothing, every older row is looked up.
     """
-    floor = pl.col("clock_ns") - WINDOW_NS if recent is not None else pl.col("clock_ns") + 1
+    floor = pl.col("clock_ns") - window_ns if recent is not None else pl.col("clock_ns") + 1
     table = assets.with_columns(floor_ns=floor).select(list(ASSETS))
-    memory = Memory(table, forgets=recent is not None)
+    memory = Memory(table, forgets=recent is not None, window_ns=window_ns)
     if recent is None or recent.is_empty():
         return memory
     asset, time = contract.identity[:2]

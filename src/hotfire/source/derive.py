@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from hotfire.contract.expression import evaluated
 from hotfire.contract.model import Field, Type
 from hotfire.errors import SettingsError
 from hotfire.rows import Decoded
@@ -83,7 +84,7 @@ class Derived:
         if reading.clock:
             frame = frame.with_columns(instants(frame[reading.clock.column], reading.clock))
         for name, sql in reading.derive.items():
-            frame = frame.with_columns(expression(name, sql).alias(name))
+            frame = frame.with_columns(evaluated(frame, expression(name, sql)).alias(name))
         return frame
 
     def _constants(self, row_no: pl.Series) -> Iterable[pl.Series]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -24,6 +26,14 @@ from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse
 
 _PAGE = 1_000_000
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is removed again: in memory where the machine has one, where fsync costs nothing."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None, prefix="hotfire-") as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True, slots=True)
