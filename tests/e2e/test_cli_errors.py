@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,14 +164,11 @@ def test_ctrl_c_ends_cleanly(run: Run, make: Any, fleet: Path) -> None:
     """Interrupted, it exits 130 with a sentence; the next ingest goes on and everything balances."""
     make.write(fleet / "events.jsonl", make.dirty(20_000))
     command = [make.hotfire, "ingest", "events", "--from", "events.jsonl", "--batch-rows", "50"]
-    process = subprocess.Popen(command, cwd=fleet, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    ledger = fleet / "data" / "hotfire.db-wal"
-    for _ in range(300):
-        if ledger.exists() and ledger.stat().st_size > 500_000:
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with subprocess.Popen(command, cwd=fleet, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        assert b"batch_committed" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err.decode()
     assert out == b""
     assert b"What was committed stays" in err

@@ -137,7 +137,7 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
     rows = [(f"{number:,}", check, *_example(*tally.examples[check])) for check, number in list(top.items())[:_SHOWN]]
     widths = [max((len(row[at]) for row in rows), default=0) for at in range(3)]
     for number, check, value, place in rows:
-        yield f"{number.rjust(max(widths[0], 4))}  {check.ljust(widths[1])}    {value.ljust(widths[2])}    {place}"
+        yield f"  {number.rjust(widths[0])}  {check.ljust(widths[1])}    {value.ljust(widths[2])}    {place}"
     if len(top) > _SHOWN:
         yield f"      and {len(top) - _SHOWN} more checks: {hint('quarantine stats')}"
     yield from marks(document)
