@@ -64,13 +64,14 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) ->
 
 def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome, Memory]:
     """Commit a batch that was planned and not committed: the same rows, judged by the same contract."""
-    read = flow.reread(plan)
+    do = "Bring it back as it was, or run `hotfire doctor --repair` to drop the plan, which had no effects."
+    try:
+        read = flow.reread(plan)
+    except SourceChanged as error:
+        raise SourceChanged(f"{error.what} Batch {plan.batch_seq} was planned with it.", do) from error
     if read.sha256 != plan.sha256:
         labels = ", ".join(part.place.label for part in plan.span.parts)
-        raise SourceChanged(
-            f"{labels} no longer holds the bytes that batch {plan.batch_seq} was planned with.",
-            "Bring the file back as it was, or run `hotfire doctor --repair` to drop the plan, which had no effects.",
-        )
+        raise SourceChanged(f"{labels} no longer holds the bytes that batch {plan.batch_seq} was planned with.", do)
     contract = flow.contract_of(plan.contract)
     batch = judged(contract, read, plan.received_at_ns)
     outcome, memory = outcome_of(flow, contract, plan, batch, memory)
