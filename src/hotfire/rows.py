@@ -41,16 +41,20 @@ Position = Mapping[str, Place]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A half-open interval [place.offset, end) of one place, with the number of records in it."""
+    """A half-open interval [place.offset, end) of one place, with the number of records in it.
+
+    `facts` are those of the place that change with the part.
+    """
 
     place: Place
     end: int
     end_line: int
     rows: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def after(self) -> Place:
         """The place, moved past this part."""
-        return replace(self.place, offset=self.end, line=self.end_line)
+        return replace(self.place, offset=self.end, line=self.end_line, facts={**self.place.facts, **self.facts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class Decoded:
             path (String, Int64, Float64, Boolean; instants and dates as String, or already typed), and
             `unknown_fields` (String of a JSON object) where the record had any. A value of a wrong type is null
             here and has a fault. Where two fields share a path, the first's column is named `path`, the second's
-            `path#2`: each value stands in the first of them whose form it fits, the others are null.
+            `path#2`: each value stands in every one whose form it fits, and has a fault where it fits none.
         faults: form and type: `row.parse`, `row.encoding`, `<column>.type`; by record number, then field.
         coerced: (row_no, column, the value as written) of numbers and booleans that were written as text.
     """

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Part, Place
-from hotfire.source.compression import compression_of, length, opened
+from hotfire.source.compression import Packed, compression_of, length, opened
 from hotfire.source.formats import Chunk, parquet
 from hotfire.source.formats.reading import Reading, Wanted, text_format
 from hotfire.source.formats.sniff import HEAD, check_columns, sniff
+from hotfire.source.identity import HEAD as LAST
+from hotfire.source.identity import digest, tail
 
 if TYPE_CHECKING:
     from hotfire.source.identity import Seen
@@ -85,7 +87,9 @@ class TextFile:
         if not rows:
             return None
         self._carry, self._carry_at = data, offset
-        return Chunk(Part(place, offset, line, rows), b"".join(pieces) if len(pieces) > 1 else pieces[0])
+        chunk = b"".join(pieces) if len(pieces) > 1 else pieces[0]
+        facts = {} if isinstance(self._bytes, Packed) else {"tail": [offset, *_last(chunk)]}
+        return Chunk(Part(place, offset, line, rows, facts), chunk)
 
     def again(self, part: Part) -> Chunk:
         """Exactly the bytes of a part. Raises SourceChanged where they are not there."""
@@ -130,6 +134,11 @@ class ParquetFile:
 Contents: TypeAlias = TextFile | ParquetFile
 
 
+def _last(chunk: bytes) -> tuple[int, str]:
+    last = chunk[-LAST:]
+    return len(last), digest(last)
+
+
 def _rows(place: Place, end: int) -> Part:
     return Part(place, end, place.line + end - place.offset, end - place.offset)
 
@@ -170,8 +179,11 @@ def _verified(seen: Seen, place: Place, reading: Reading) -> Place:
     """Where the compressed file has not been read to its end yet, as large as it is now, that is done first."""
     if place.facts.get("packed", (None,))[0] == seen.size:
         return place
-    packed = [seen.size, length(seen.path, reading.compression)]
-    return replace(place, facts={**place.facts, "packed": packed})
+    return replace(place, facts={**place.facts, **_packed(seen, reading.compression)})
+
+
+def _packed(seen: Seen, compression: str) -> dict[str, Any]:
+    return {"packed": [seen.size, length(seen.path, compression)], "tail": tail(seen.path, seen.size)}
 
 
 def _first_look(seen: Seen, place: Place, wanted: Wanted) -> Place:
@@ -179,13 +191,14 @@ def _first_look(seen: Seen, place: Place, wanted: Wanted) -> Place:
         return place
     compression = wanted.compression or compression_of(seen.head)
     if compression != "none":
-        place = replace(place, facts={**place.facts, "packed": [seen.size, length(seen.path, compression)]})
+        place = replace(place, facts={**place.facts, **_packed(seen, compression)})
     content = opened(seen.path, compression)
     head = content.read(0, HEAD)
     content.close()
     reading = sniff(seen.path, head, compression, wanted)
     if reading.format == "parquet":
         _check_parquet(seen.path, reading, wanted)
+        place = replace(place, facts={**place.facts, "tail": tail(seen.path, seen.size)})
     start, line = reading.start, reading.start_line
     return replace(place, offset=start, line=line, facts={**place.facts, "reading": reading.facts()})
 

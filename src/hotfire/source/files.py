@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -179,10 +180,14 @@ class FileSource:
 
     def _look(self, path: Path) -> Seen | None:
         try:
+            str(path.resolve()).encode()
             return look(path)
+        except UnicodeEncodeError:
+            name = os.fsencode(path).decode(errors="backslashreplace")
+            self.problems.append(UserError(f"{name} has a name that is not UTF-8.", "Rename it."))
         except OSError as error:
             self.problems.append(_unreadable(path, error))
-            return None
+        return None
 
     def _gather(self, after: Position) -> FileRead | None:
         """Records up to a full batch, of one format."""

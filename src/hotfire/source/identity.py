@@ -1,12 +1,17 @@
-"""Which file is which: known by path and first bytes, found again by inode when renamed, never by name alone."""
+"""Which file is which: known by path and first bytes, found again by inode when renamed, never by name alone.
+
+First bytes can deceive: a header of many columns fills them, and an inode serves again as soon as a file is deleted. So
+the last bytes that were read of a file must still stand where they stood; else it is another one, read from its begin.
+"""
 
 from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hotfire.errors import UserError
 from hotfire.rows import Place
@@ -33,10 +38,36 @@ class Seen:
         length = place.facts["head_length"]
         return len(self.head) >= length and digest(self.head[:length]) == str(place.facts["head"])
 
+    def goes_on(self, place: Place) -> bool:
+        """Whether the last bytes that were read are still there; True where they are out of reach.
+
+        A Parquet file is written once: one that has grown is another.
+        """
+        end, length, known = place.facts.get("tail", (0, 0, ""))
+        if self.head.startswith(b"PAR1") and length and self.size != end:
+            return False
+        if end <= place.facts["head_length"] or self.size < end:
+            return True
+        try:
+            return bool(tail(self.path, end, length)[2] == known)
+        except OSError:
+            return True
+
 
 def digest(data: bytes) -> str:
     """A name for bytes."""
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def tail(path: Path, end: int, length: int = HEAD) -> list[Any]:
+    """The fact `tail`: where the last bytes before `end` end, how many there are, and a name for them.
+
+    Raises OSError.
+    """
+    start = max(0, end - length)
+    with path.open("rb") as file:
+        file.seek(start)
+        return [end, end - start, digest(file.read(end - start))]
 
 
 def look(path: Path) -> Seen:
@@ -50,8 +81,9 @@ def look(path: Path) -> Seen:
 def recognise(files: Sequence[Seen], known: Iterable[Place]) -> list[tuple[Seen, Place]]:
     """Every file with its place, in their order; a second name of the same file is left out.
 
-    A file is the one known by inode and first bytes (a renamed one keeps its key); else the one known by path and
-    first bytes; else it is new: a copy under another name, or the next file at a path after a rotation.
+    A file is the one known by inode and content (a renamed one keeps its key); else the one known by path and content;
+    else it is new: a copy under another name, or the next file at a path after a rotation. Content means the first
+    bytes and the last ones read.
     """
     by_inode: dict[tuple[int, ...], list[Place]] = {}
     by_path: dict[str, list[Place]] = {}
@@ -67,6 +99,7 @@ def recognise(files: Sequence[Seen], known: Iterable[Place]) -> list[tuple[Seen,
         for seen in files:
             alike = by_inode.get(seen.inode, []) if pool == "inode" else by_path.get(seen.resolved, [])
             free = [place for place in alike if place.key not in taken and seen.starts_like(place)]
+            free = [place for place in free if seen.goes_on(place)]
             if seen not in found and free:
                 best = max(free, key=lambda place: place.facts["path"] == seen.resolved)
                 found[seen] = _moved(best, seen)
@@ -79,11 +112,11 @@ def _moved(place: Place, seen: Seen) -> Place:
     return replace(place, label=str(seen.path), facts=facts)
 
 
-def _new(seen: Seen, keys: Iterable[str]) -> Place:
+def _new(seen: Seen, keys: Collection[str]) -> Place:
     length = min(HEAD, seen.size)
     head = digest(seen.head[:length])
     key = digest(f"{seen.resolved}\0{head}".encode())
-    if key in keys:  # the file known under this key goes by another name now
+    while key in keys:  # the file known under this key goes by another name now, or was written anew
         key = digest(f"{key}\0{seen.inode}".encode())
     facts = {"path": seen.resolved, "inode": list(seen.inode), "head": head, "head_length": length}
     return Place(key, str(seen.path), facts=facts)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import zstandard
 
@@ -372,3 +374,42 @@ def test_following_finds_new_rows_and_files(tmp_path: Path) -> None:
         assert read.records.decode(FIELDS).frame.select("t", "v").rows() == expected(first, first + 2)
         position |= {part.place.key: part.after() for part in read.span.parts}
         assert files.poll(position) is None
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "parquet"])
+def test_another_file_with_the_same_first_bytes_is_read_whole(tmp_path: Path, suffix: str) -> None:
+    """Files whose first 4 KiB are alike, one put in the other's place: none of its rows is passed over."""
+    same = range(3000)
+
+    def write(last: int) -> None:
+        body = HEADER + "".join(f"r{at},{at}.5\n" for at in (*same, *range(last, last + 9)))
+        path = tmp_path / f"a.{suffix}"
+        if suffix == "parquet":
+            pl.read_csv(body.encode()).write_parquet(path, compression="uncompressed")
+        else:
+            path.write_bytes(gzip.compress(body.encode(), mtime=0) if suffix.endswith("gz") else body.encode())
+
+    write(5000)
+    _, _, position = drain(source(tmp_path))
+    write(7000)
+    found, _, position = drain(source(tmp_path), position)
+    assert [value for value, _ in found[-9:]] == [f"r{at}" for at in range(7000, 7009)]
+    assert len(found) == len(same) + 9
+    assert drain(source(tmp_path), position)[0] == []
+
+
+def test_lines_that_end_in_cr_alone_are_refused(tmp_path: Path) -> None:
+    """Such a file would be one long header: nothing of it may be passed over in silence."""
+    (tmp_path / "a.csv").write_bytes(b"t,v\rr0,0.5\rr1,1.5\r")
+    files = source(tmp_path)
+    assert files.poll({}) is None
+    assert [problem.what for problem in files.problems] == [f"{tmp_path / 'a.csv'} ends its lines with CR alone."]
+
+
+def test_a_name_that_is_not_utf8_keeps_no_other_file_back(tmp_path: Path) -> None:
+    """Such a file is left out and named; the others are read."""
+    (tmp_path / "b.csv").write_text(HEADER + rows(0, 2))
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.csv")).write_text(HEADER + rows(2, 3))
+    files = source(tmp_path)
+    assert drain(files)[0] == expected(0, 2)
+    assert [problem.what for problem in files.problems] == [f"{tmp_path}/a\\xff.csv has a name that is not UTF-8."]

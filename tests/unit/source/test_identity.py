@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hotfire.rows import Place
-from hotfire.source.identity import listing, look, recognise
+from hotfire.source.identity import listing, look, recognise, tail
 
 
 def place(path: Path, *known: Place) -> Place:
@@ -80,3 +81,22 @@ def test_globs_come_in_order_of_name(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "e.csv").mkdir()
     assert [file.name for file in listing(str(tmp_path / "*.csv"))] == ["a.csv", "b.csv"]
+
+
+def test_a_file_whose_last_bytes_read_are_gone_is_another(tmp_path: Path) -> None:
+    """A wide header fills the first bytes of every file: written anew at the same inode, however often, it is new."""
+    header = ",".join(f"channel_{at:05}" for at in range(500)).encode() + b"\n"
+    path = tmp_path / "a"
+    path.write_bytes(header + b"1\n")
+    first = place(path)
+    size = path.stat().st_size
+    read = replace(first, offset=size, facts={**first.facts, "tail": tail(path, size)})
+    path.write_bytes(header + b"1\n2\n")
+    assert place(path, read).key == first.key
+    path.write_bytes(header + b"3\n4\n")
+    second = place(path, read)
+    assert second.key != first.key
+    assert place(path, read, replace(second, facts={**second.facts, "tail": [size, 2, "other"]})).key not in {
+        first.key,
+        second.key,
+    }

@@ -113,6 +113,8 @@ def _table(path: Path, head: bytes, form: str, reading: Reading, wanted: Wanted)
 
 def _lines(path: Path, head: bytes) -> list[bytes]:
     """The lines of the head; a last one that the head cuts off is left out."""
+    if b"\n" not in head and b"\r" in head.strip():
+        raise UserError(f"{path} ends its lines with CR alone.", "Save it with LF or CRLF line ends.")
     lines = io.BytesIO(head).readlines()
     if len(head) + len(_BOM) < HEAD:
         return lines
