@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -142,7 +143,7 @@ def test_batches_may_be_cut_anywhere(rows: list[Row], cuts: list[int]) -> None:
     whole, parted = Engine(Memory(empty_assets())), Engine(Memory(empty_assets(), window_ns=2, most_runs=1))
     fates = [
         fate
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        for low, high in pairwise(bounds)
         for fate in parted.take(rows[low:high], repair=False)
     ]
     assert whole.take(rows, repair=False) == fates

@@ -171,9 +171,11 @@ def _frame_names(contract: Contract) -> dict[tuple[str, str, str], str]:
 def _other_forms(column: Column, frame: pl.DataFrame, mask: pl.Series, names: _Names) -> list[Fault]:
     """Values of the column's field that only fit another version's form of it."""
     faults: list[Fault] = []
+    missing = mask & frame[names[_form(column)]].is_null()
     for (path, _, _), name in names.items():
         if path == _form(column)[0] and name != names[_form(column)]:
-            where = mask & frame[name].is_not_null()
+            where = missing & frame[name].is_not_null()
+            missing = missing & ~where
             rows = zip(frame["row_no"].filter(where), frame[name].filter(where), strict=True)
             faults.extend(Fault(no, f"{column.name}.type", str(value)[:200], "") for no, value in rows)
     return faults

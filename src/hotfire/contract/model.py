@@ -158,8 +158,8 @@ class Field:
 def wire(contract: Contract) -> tuple[Field, ...]:
     """The fields of a source record that any version names, by path, the newest version's form first.
 
-    Where versions disagree about a field's form, the older form is appended under the same path: the first form
-    that fits a value wins, and stands in the decoded frame as `path`, the second as `path#2`.
+    Where versions disagree about a field's form, the older form is appended under the same path. The
+    first form stands in the decoded frame as `path`, the second as `path#2`; a value stands in each that it fits.
     """
     fields: dict[tuple[str, str, str], Field] = {}
     for version in reversed(contract.versions):

@@ -28,7 +28,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def events(rows: int = 400) -> pl.DataFrame:
     """What devices send, as a JSON reader would give it: two outliers, names in camel case, a header with a unit."""
-    random = Random(7)  # noqa: S311 - data that repeats
+    random = Random(7)
     return pl.DataFrame(
         {
             "event_id": [f"e{row}" for row in range(rows)],

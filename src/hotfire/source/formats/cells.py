@@ -51,7 +51,7 @@ class Cells:
     """The judged cells of one source column.
 
     Attributes:
-        values: a series a form; every value stands under the first form that it fits.
+        values: a series a form; every value stands under each form that it fits.
         broken: (index, text) of cells that are not empty and fit no form.
         coerced: (index, form, text) of cells that fit only because the field may be coerced.
     """
@@ -78,7 +78,7 @@ def judge(texts: pl.Series, forms: Sequence[Form], decimal: str = ".") -> Cells:
     for form in forms:
         strict = _strict(texts, form.field, decimal)
         read = _lenient(texts, strict, decimal, form.field) if form.field.coerce else strict
-        values.append(read.zip_with(undecided, _nothing(read)).alias(form.name))
+        values.append(read.zip_with(undecided | strict.is_not_null(), _nothing(read)).alias(form.name))
         won = undecided & read.is_not_null()
         coerced += [(at, form, text) for at, text in _where(won & strict.is_null(), texts)]
         undecided = undecided & ~won

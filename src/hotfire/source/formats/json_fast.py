@@ -134,11 +134,9 @@ def _opened(shape: Shape, values: Sequence[Any], *, mixed: bool) -> list[tuple[A
 
 
 def _share(cells: Cells, forms: Sequence[Form], values: Sequence[Any]) -> None:
-    """Give each value to the first form that it fits."""
-    for value in values:
-        taker = next((form for form in forms if fits(form.kind, value)), None)
-        for form in forms:
-            cells[form.order].append(value if form is taker else None)
+    """Give each value to every form that it fits: which of them counts, the record's version says."""
+    for form in forms:
+        cells[form.order].extend(value if fits(form.kind, value) else None for value in values)
 
 
 def _columns(plan: Layout, cells: Cells) -> pl.DataFrame:

@@ -137,9 +137,12 @@ def _object(shape: Shape, value: dict[str, Any], found: _Found) -> tuple[msgspec
 
 
 def _leaf(slot: Slot, value: Any, found: _Found) -> Any:
-    """The value in the first form it fits, else the first it may be coerced to, else None with its faults."""
-    for form in slot.forms:
-        cell = _read(form.kind, value)
+    """The value in a form it fits, else the first it may be coerced to, else None with its faults.
+
+    With several forms an integer stays one, for every form that takes it.
+    """
+    for kind in sorted((form.kind for form in slot.forms), key="number".__eq__):
+        cell = _read(kind, value)
         if cell is not None:
             return cell
     text = compact(value)

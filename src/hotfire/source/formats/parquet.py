@@ -74,7 +74,7 @@ class ParquetRows:
                 strict = _strict(column, form.field)
                 read = _lenient(column, strict, form) if form.field.coerce else strict
                 won = undecided & read.is_not_null()
-                columns.append(_only(read, won).alias(form.name))
+                columns.append(_only(read, won | strict.is_not_null()).alias(form.name))
                 coerced += [(at, form.field.column, text) for at, text in _where(won & strict.is_null(), column)]
                 undecided = undecided & ~won
             last = wanted[0].field
