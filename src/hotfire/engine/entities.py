@@ -10,9 +10,13 @@ import polars as pl
 from hotfire.rows import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hotfire.contract.model import Contract
+
+
+_LAST = (2**63,)
+"""After every batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +34,34 @@ class Versions:
     conflicts: list[Fault]
 
 
-def sort_versions(contract: Contract, rows: pl.DataFrame, lookup: Callable[[pl.DataFrame], pl.DataFrame]) -> Versions:
+def sort_versions(
+    contract: Contract,
+    rows: pl.DataFrame,
+    lookup: Callable[[pl.DataFrame], pl.DataFrame],
+    arrived: Sequence[Sequence[int]] = (),
+) -> Versions:
     """Decide what becomes of each accepted entity row, in arrival order.
 
     Args:
         rows: canonical rows in arrival order.
         lookup: from keys to every stored version that has them, in order of arrival, with `superseded`.
+        arrived: in a repair, by record number: batch and record number that each row came with. Without a revision
+            they tell that a newer version has come meanwhile.
     """
     columns = [column.storage for column in contract.columns]
     revision = columns.index(contract.column(contract.revision).storage) if contract.revision else None
     key_at = [columns.index(name) for name in contract.identity]
     current: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    came: dict[tuple[Any, ...], tuple[int, ...]] = {}
     seen: dict[tuple[Any, ...], dict[Any, tuple[Any, ...]]] = {}
     known = lookup(rows.select(contract.identity).unique()) if rows.height else rows
     history = known.sort("batch_seq", "row_no") if "superseded" in known.columns else known.clear()
-    for content, superseded in zip(
-        history.select(columns).rows(), history["superseded"] if history.height else [], strict=True
-    ):
+    marks = history.select("superseded", "batch_seq", "row_no").rows() if history.height else []
+    for content, (superseded, *arrival) in zip(history.select(columns).rows(), marks, strict=True):
         key = tuple(content[at] for at in key_at)
         seen.setdefault(key, {})[content[revision] if revision is not None else None] = content
         if not superseded:
-            current[key] = content
+            current[key], came[key] = content, tuple(arrival)
     fates: list[bool | None] = []
     conflicts: list[Fault] = []
     duplicates: list[int] = []
@@ -67,10 +78,12 @@ def sort_versions(contract: Contract, rows: pl.DataFrame, lookup: Callable[[pl.D
                 Fault(row_no, "key.conflict", str(key)[:200], f"revision {of} is stored with another {why}")
             )
         else:
-            fate = revision is not None and now is not None and not _newer(of, now[revision])
+            own = tuple(arrived[row_no]) if arrived else _LAST
+            newer = now is None or (_newer(of, now[revision]) if revision is not None else own >= came[key])
+            fate = not newer
             seen.setdefault(key, {})[of] = content
-            if not fate:
-                current[key] = content
+            if newer:
+                current[key], came[key] = content, own
         fates.append(fate)
     marked = rows.with_columns(superseded=pl.Series(fates, dtype=pl.Boolean), late=pl.lit(value=False))
     return Versions(marked.filter(pl.col("superseded").is_not_null()), duplicates, conflicts)

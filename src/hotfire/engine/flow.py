@@ -74,7 +74,8 @@ def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory
         kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
     else:
-        versions = sort_versions(contract, batch.verdict.rows, partial(flow.store.stored, contract))
+        arrived = plan.span.parts[0].place.facts["arrived"] if plan.repair else ()
+        versions = sort_versions(contract, batch.verdict.rows, partial(flow.store.stored, contract), arrived)
         kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
         assets, after = None, memory
     rejected = {**batch.verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}

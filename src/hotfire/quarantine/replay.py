@@ -87,7 +87,8 @@ class QuarantineSource:
 
 
 def _read(rows: list[dict[str, Any]], first: int, end: int) -> QuarantineRead:
-    place = Place(_PLACE, _PLACE, first, 1, {"ids": [row["id"] for row in rows]})
+    arrived = [(row["batch_seq"], row["row_no"]) for row in rows]
+    place = Place(_PLACE, _PLACE, first, 1, {"ids": [row["id"] for row in rows], "arrived": arrived})
     digest = hashlib.sha256()
     raws = []
     for row in rows:
