@@ -58,13 +58,13 @@ def balance(
     if totals["received"] != sum(totals[fate] for fate in ("stored", "duplicate", "superseded", "quarantined")):
         differences.append(f"{stream}: the totals do not add up: {totals}")
     unread: list[str] = []
-    for shard in store.query("shards", stream=stream)["shard"]:
+    for shard, committed in store.query("shards", stream=stream).select("shard", "committed_seq").rows():
         recount = _Recount(contract, store, lake, shard, lake_only=lake_only)
         for row in _ledger(store, stream, shard):
             differences.extend(recount.batch(row))
             if source is not None and not row["repair"]:
                 differences.extend(_reread(source, row, unread))
-        differences.extend(recount.end())
+        differences.extend(recount.end(committed, store.query("places", stream=stream, shard=shard)))
     plans = store.query("unfinished_plans", stream=stream)["plan"]
     pending = sum(_planned(text) for text in plans)
     return Balance(stream, totals, pending, differences, sorted(set(unread)))
@@ -116,8 +116,14 @@ class _Recount:
             yield from _differs(f"{at}: rows in quarantine", row["quarantined"], self._quarantined.get(seq, 0))
             yield from self._spans(at, row)
 
-    def end(self) -> Iterator[str]:
-        """What is in the tables and in no batch of the ledger."""
+    def end(self, committed: int, places: pl.DataFrame) -> Iterator[str]:
+        """What is in the tables and in no batch of the ledger; whether the ledger ends where the checkpoint stands."""
+        yield from _differs(f"{self._name}: last batch of the checkpoint", self._next_seq - 1, committed)
+        if self._marker > committed:
+            yield f"{self._name}: the lake holds batch {self._marker}, the store only {committed}"
+        for key, label, offset in places.select("place", "label", "at_offset").rows():
+            if offset != self._ends.get(key, offset):
+                yield f"{self._name}: {label} will go on at {offset}, the last batch ended at {self._ends[key]}"
         for place, counts in (("store", self._store_rows), ("lake", self._lake_rows)):
             for seq in sorted(set(counts) - self._seen):
                 if counts[seq]:
