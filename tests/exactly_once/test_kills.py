@@ -24,35 +24,7 @@ from hotfire.workspace.contracts import contract_texts, load_contract
 CRASHES = int(os.environ.get("HOTFIRE_CRASHES", "100"))
 pytestmark = pytest.mark.crash
 
-CONTRACT = """\
-apiVersion: v3.1.0
-kind: DataContract
-id: burns
-version: 1.0.0
-status: active
-schema:
-  - name: burns
-    logicalType: object
-    customProperties:
-      - {property: hotfire.kind, value: telemetry}
-      - {property: hotfire.asset, value: engine}
-      - {property: hotfire.time, value: at}
-      - {property: hotfire.counter, value: seq}
-    quality:
-      - {name: flow_needs_burn, type: custom, engine: hotfire, implementation: "phase <> 'standby' or flow < 1"}
-    properties:
-      - {name: engine, logicalType: string, required: true, primaryKey: true, primaryKeyPosition: 1,
-         logicalTypeOptions: {pattern: "TRE-[0-9]{3}"}}
-      - {name: at, logicalType: timestamp, required: true, primaryKey: true, primaryKeyPosition: 2,
-         customProperties: [{property: hotfire.format, value: epoch_ns}]}
-      - {name: seq, logicalType: integer}
-      - {name: pressure, logicalType: number, logicalTypeOptions: {minimum: 0, maximum: 350},
-         customProperties: [{property: hotfire.out_of_range, value: "null"}]}
-      - {name: flow, logicalType: number, logicalTypeOptions: {minimum: 0, maximum: 100},
-         customProperties: [{property: hotfire.out_of_range, value: reject}]}
-      - {name: phase, logicalType: string,
-         quality: [{metric: invalidValues, mustBe: 0, arguments: {validValues: [standby, steady]}}]}
-"""
+CONTRACT = Path(__file__).with_name("burns.yaml").read_text()
 WIDER = CONTRACT.replace("maximum: 100}", "maximum: 100, minimum: -10}").replace(
     "minimum: 0, maximum: 100, ", "maximum: 100, "
 )
