@@ -136,3 +136,18 @@ def test_clocks_that_were_never_set_are_found(run: Run, make: Any, fleet: Path) 
     assert run("ingest", "events", "--from", "events.jsonl", "--json", cwd=fleet).document["stored"] == 1
     looked = run("doctor", "--json", cwd=fleet)
     assert (looked.code, checks(looked)["clocks/events"]) == (1, False)
+
+
+def test_a_lost_store_does_not_fill_the_lake_twice(run: Run, make: Any, fleet: Path) -> None:
+    """A new store under an old lake: refused, nothing is written, and whoever moves the lake's table away begins anew."""
+    place = make.write(fleet / "events.jsonl", make.dirty(100))
+    assert run("ingest", "events", "--from", place, cwd=fleet).code == 0
+    (fleet / "data" / "hotfire.db").unlink()
+    for command in (("ingest", "events", "--from", place), ("doctor", "--repair")):
+        refused = run(*command, cwd=fleet)
+        assert (refused.code, "The lake of events holds rows of another store." in refused.err) == (3, True)
+    assert checks(run("doctor", "--json", cwd=fleet))["lake.marker/events"] is False
+    assert run("sql", "select count(*) as n from lake.events", "--json", cwd=fleet).document == [{"n": 93}]
+    (fleet / "data" / "lake" / "events").rename(fleet / "old")
+    assert run("ingest", "events", "--from", place, "--json", cwd=fleet).document["stored"] == 93
+    assert run("balance", cwd=fleet).code == 0

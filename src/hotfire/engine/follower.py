@@ -11,16 +11,26 @@ from hotfire.errors import LakeUnusable
 
 if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
+    from hotfire.protocols import Lake
     from hotfire.rows import Checkpoint
 
 ROWS = 100_000
 """Committed rows are appended once there are this many, or at the end."""
 
+FOREIGN = "Was the store lost? Restore it from a backup, or move the lake's table away to begin anew."
+"""What to do about rows of a store that is not this one: following on would put every row there twice."""
+
+
+def is_foreign(lake: Lake, stream: str, shard: str) -> bool:
+    """Whether a shard that this store has never brought to the lake has rows there. Counts them."""
+    return not lake.counts(stream).filter(shard=shard).is_empty()
+
 
 class Follower:
     """Takes committed batches and appends them to the lake, on a thread of its own, one append at a time.
 
-    Raises LakeUnusable at the start where the lake is ahead of the store, which was then restored from an older backup.
+    Raises LakeUnusable at the start where the lake is ahead of the store, which was then restored from an older backup,
+    and where the lake follows another store, which was then lost.
     """
 
     def __init__(self, flow: Flow, checkpoint: Checkpoint) -> None:
@@ -68,6 +78,8 @@ class Follower:
                 "the store is older than the lake.",
                 "Was the store restored from a backup? `hotfire doctor --repair` takes the lake back to the store.",
             )
+        if marker == 0 and self._flow.lake and is_foreign(self._flow.lake, contract.stream, self._flow.shard):
+            raise LakeUnusable(f"The lake of {contract.stream} holds rows of another store.", FOREIGN)
 
     def _append(self) -> None:
         self._wait()

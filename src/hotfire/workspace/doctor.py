@@ -13,6 +13,7 @@ import msgspec
 
 from hotfire.clock import iso
 from hotfire.contract.lint import lint
+from hotfire.engine.follower import FOREIGN, is_foreign
 from hotfire.engine.loop import run
 from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged
 from hotfire.rows import Plan
@@ -188,6 +189,8 @@ def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
             yield Looked(
                 name, ok=False, detail=detail, do="`hotfire doctor --repair` takes the lake back to the store."
             )
+        elif marker == 0 and is_foreign(lake, stream, shard):
+            yield Looked(name, ok=False, detail="the lake holds rows of another store", do=FOREIGN)
         elif marker < committed:
             yield Looked(name, ok=True, detail=f"at batch {marker} of {committed}; the next ingest lets it catch up")
         else:
