@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import msgspec
 
+from hotfire.contract.model import Field
 from hotfire.errors import SourceChanged
 from hotfire.protocols import Records
-from hotfire.rows import Part, Place, Position, Span
+from hotfire.rows import Decoded, Part, Place, Position, Span
 from hotfire.source.formats import Chunk
 from hotfire.source.formats.json import JsonLines
 
@@ -41,6 +42,30 @@ class ListRead:
     span: Span
     sha256: str
     records: Records
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Records of a list, each at its number in it."""
+
+    place: Place
+    numbers: Sequence[int]
+    records: Records
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def decode(self, fields: Sequence[Field]) -> Decoded:
+        """Every record by its fields."""
+        return self.records.decode(fields)
+
+    def raw(self, row_no: int) -> bytes:
+        """The record's bytes."""
+        return self.records.raw(row_no)
+
+    def where(self, row_no: int) -> Place:
+        """The list, at the record's number."""
+        return replace(self.place, offset=self.numbers[row_no], line=self.place.line + row_no)
 
 
 class ListSource:
@@ -91,7 +116,8 @@ class ListSource:
         """Nothing is held."""
 
     def _read(self, place: Place, start: int, end: int, rows: int) -> ListRead:
-        data = b"".join(item + b"\n" for item in self._items[start:end] if not isinstance(item, Mark))
+        found = [(at, item) for at, item in enumerate(self._items[start:end], start) if not isinstance(item, Mark)]
+        data = b"".join(item + b"\n" for _, item in found)
         part = Part(place, end, place.line + rows, rows)
-        records = JsonLines().records([Chunk(part, data)])
+        records = Listed(place, [at for at, _ in found], JsonLines().records([Chunk(part, data)]))
         return ListRead(Span((part,)), hashlib.sha256(data).hexdigest(), records)
