@@ -28,7 +28,7 @@ def balance(stream: str | None, *, reread: bool) -> Answer:
     found = []
     with Workspace(settings) as workspace:
         for name in chosen(settings, stream):
-            contract = workspace.contract(name)
+            contract = workspace.contract_in_use(name)
             source = workspace.files(contract, ["-"]) if reread else None
             only = settings.stream(name).lake_only
             found.append(recount(contract, workspace.store, workspace.lake, lake_only=only, source=source))
@@ -50,7 +50,7 @@ def digest(stream: str | None) -> Answer:
     with Workspace(settings) as workspace:
         for name in chosen(settings, stream):
             only = settings.stream(name).lake_only
-            digests[name] = of_stream(workspace.contract(name), workspace.store, workspace.lake, lake_only=only)
+            digests[name] = of_stream(workspace.contract_in_use(name), workspace.store, workspace.lake, lake_only=only)
     whole = total(digests.items())
     width = max(map(len, digests), default=0)
     lines = [*(f"{one}  {name.ljust(width)}" for name, one in digests.items()), f"{whole}  (all)"]

@@ -28,7 +28,7 @@ def read(
 ) -> pl.DataFrame:
     """As `hotfire.read`."""
     with Workspace(current(start=Path(folder))) as workspace:
-        contract = workspace.contract(stream)
+        contract = workspace.contract_in_use(stream)
         chosen = _chosen(contract, columns)
         rows = _rows(workspace, contract, since, until)
     shown = [

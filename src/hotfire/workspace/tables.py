@@ -23,7 +23,7 @@ def tables(workspace: Workspace) -> Tables:
     streams = workspace.settings.streams
 
     def contract(name: str) -> Contract | None:
-        return workspace.contract(name) if name in streams else None
+        return workspace.contract_in_use(name) if name in streams else None
 
     def table(name: str, columns: frozenset[str] | None) -> pl.DataFrame | None:
         own = contract(name) or contract(name.removesuffix("_history"))

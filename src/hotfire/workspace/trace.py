@@ -187,7 +187,7 @@ def _rejected(one: Traced, row: Mapping[str, Any]) -> Traced:
 
 def _accepted(workspace: Workspace, batch: _Batch, one: Traced, record: Records) -> Traced:
     """A record that is not in quarantine: stored (or superseded) under its own number, or a duplicate."""
-    contract = workspace.contract(one.stream)
+    contract = workspace.contract_in_use(one.stream)
     own = _stored(workspace, contract, batch, one.row_no)
     if own.height:
         fate = "superseded" if "superseded" in own.columns and own["superseded"][0] else "stored"

@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 
 from hotfire.clock import SystemClock
 from hotfire.contract.odcs import compile_contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
-from hotfire.errors import UserError
+from hotfire.errors import ContractError, UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
 from hotfire.source.files import FileSettings, FileSource
@@ -59,16 +60,33 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.settings.stream(stream)
         return load_contract(self.settings.folder, stream)
 
+    def contract_in_use(self, stream: str) -> Contract:
+        """The contract that the stream's tables are made for: the workspace's, unless it waits for the next ingest."""
+        contract, major = self.contract(stream), self.store.major(stream)
+        if major is None:
+            return contract
+        kept = self.store.query("versions", stream=stream)
+        if major == contract.major and contract.hash in kept["hash"]:
+            return contract
+        return self.contract_of(kept.filter(pl.col("version").str.starts_with(f"{major}."))["hash"][-1])
+
     def contract_of(self, digest: str) -> Contract:
         """The contract that a batch was planned with, as the store kept it."""
         texts = self.store.query("version", hash=digest)["texts"].item()
         return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
 
     def prepare(self, stream: str) -> Contract:
-        """The stream's contract, with its tables made, migrated, or converted to its major version."""
+        """The stream's contract, with its tables made, migrated, or converted to its major version.
+
+        Raises:
+            ContractError: the tables are of a newer major version, or tell rows apart by other columns.
+        """
         contract, texts = self.contract(stream), contract_texts(self.settings.folder, stream)
-        if contract.older and self.store.major(stream) is not None:
+        major = self.store.major(stream)
+        if major is not None and (contract.older or major > contract.major):
             take_up(self.idle_flow(contract, "upgrade"), texts)
+        elif major is not None:
+            _same_identity(self.contract_in_use(stream), contract)
         self.store.ensure(contract, texts)
         return contract
 
@@ -137,6 +155,17 @@ class Workspace(AbstractContextManager["Workspace"]):
         store = SqliteStore(Path(path), self.clock, dry_run=dry_run)
         self._opened.append(store)
         return store
+
+
+def _same_identity(used: Contract, contract: Contract) -> None:
+    for what in ("kind", "identity", "revision"):
+        old, new = getattr(used, what), getattr(contract, what)
+        if old != new:
+            shown = [value if isinstance(value, str) else ", ".join(value or ["none"]) for value in (old, new)]
+            raise ContractError(
+                f"{contract.stream} holds rows under the {what} {shown[0]}; the contract now says {shown[1]}.",
+                "Take the change back, or begin a stream under another name.",
+            )
 
 
 def file_settings(settings: Settings, source: SourceSettings, needs: tuple[str, ...] = ()) -> FileSettings:
