@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,16 +54,15 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with explained(path):
-            setup = sqlite.connect(str(path), autocommit=True)
-            with setup.cursor() as cursor:
-                for pragma in (f"page_size = {_PAGE_BYTES}", "journal_mode = wal"):
+        with explained(path), ExitStack() as unless_open:
+            with closing(sqlite.connect(str(path), autocommit=True)) as setup, setup.cursor() as cursor:
+                for pragma in (f"busy_timeout = {_BUSY_MS}", f"page_size = {_PAGE_BYTES}", "journal_mode = wal"):
                     cursor.execute(f"pragma {pragma}")
-            setup.close()
-            self._connection = sqlite.connect(str(path))
+            self._connection = unless_open.enter_context(closing(sqlite.connect(str(path))))
             for pragma in (f"busy_timeout = {_BUSY_MS}", "temp_store = memory", "cache_size = -65536"):
                 self.query(f"pragma {pragma}")
             self.commit()
+            unless_open.pop_all()
 
     def query(self, sql: str, parameters: Sequence[Any] | pl.DataFrame = ()) -> pl.DataFrame:
         """Run one statement; parameters by position. An empty result's columns have no meaningful types."""

@@ -22,8 +22,7 @@ def migrations() -> tuple[tuple[int, str], ...]:
 
 def migrate(connection: Connection, upto: int | None = None) -> None:
     """Bring the store to the newest schema, or to number `upto`; refuses a store of a newer program."""
-    present = int(connection.query("pragma user_version").item())
-    newest = migrations()[-1][0]
+    present, newest = _version(connection), migrations()[-1][0]
     if present > newest:
         raise StoreUnusable(
             f"The store {connection.path} has schema {present}; this hotfire knows {newest}.",
@@ -31,8 +30,23 @@ def migrate(connection: Connection, upto: int | None = None) -> None:
         )
     for number, text in migrations():
         if present < number <= (upto or newest):
-            for statement in text.split(";\n"):
-                if statement.strip():
-                    connection.query(statement)
-            connection.query(f"pragma user_version = {number}")
-            connection.commit()
+            _apply(connection, number, text)
+
+
+def _apply(connection: Connection, number: int, text: str) -> None:
+    """One migration, unless another process has made it meanwhile. To write before reading is to wait for that one."""
+    connection.rollback()
+    connection.query("CREATE TABLE hf_migrating (number INTEGER)")
+    if _version(connection) < number:
+        for statement in text.split(";\n"):
+            if statement.strip():
+                connection.query(statement)
+        connection.query(f"pragma user_version = {number}")
+        connection.query("DROP TABLE hf_migrating")
+        connection.commit()
+    else:
+        connection.rollback()
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.query("pragma user_version").item())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,11 @@ class SqliteStore:
         self._dry_run = dry_run
         self._lock: OwnerLock | None = None
         self._connection = Connection(path)
-        migrate(self._connection)
-        self._connection.commit()
+        with ExitStack() as unless_open:
+            unless_open.callback(self._connection.close)
+            migrate(self._connection)
+            self._connection.commit()
+            unless_open.pop_all()
 
     @property
     def incarnation(self) -> str:
