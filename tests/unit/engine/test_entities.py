@@ -1,0 +1,116 @@
+"""Versions of entities against a model of a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotfire.contract.model import Column, Contract
+from hotfire.engine.entities import sort_versions
+
+BY_ARRIVAL = Contract(
+    stream="s",
+    version="1.0.0",
+    kind="entity",
+    columns=(
+        Column("id", "string", required=True),
+        Column("part", "integer"),
+        Column("rev", "integer"),
+        Column("x", "number"),
+    ),
+    key=("id", "part"),
+)
+BY_REVISION = replace(BY_ARRIVAL, revision="rev")
+SCHEMA = {"id": pl.String, "part": pl.Int64, "rev": pl.Int64, "x": pl.Float64}
+Row = tuple[str, int | None, int | None, float | None]
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([None, 1]),
+        st.none() | st.integers(0, 3),
+        st.sampled_from([None, 1.0, 2.0]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def expected(contract: Contract, rows: Sequence[Row]) -> list[str]:
+    """What should become of each row."""
+    current: dict[Any, Row] = {}
+    history: dict[Any, dict[Any, Row]] = {}
+    fates = []
+    for row in rows:
+        key, now, rev = row[:2], current.get(row[:2]), row[2]
+        before = history.get(key, {}).get(rev) if contract.revision else now
+        if before == row:
+            fates.append("duplicate")
+        elif contract.revision and before is not None:
+            fates.append("conflict")
+        else:
+            beaten = (
+                bool(contract.revision) and now is not None and now[2] is not None and (rev is None or rev <= now[2])
+            )
+            fates.append("superseded" if beaten else "stored")
+            history.setdefault(key, {})[rev] = row
+            if not beaten:
+                current[key] = row
+    return fates
+
+
+def actual(contract: Contract, rows: Sequence[Row], batch: int) -> list[str]:
+    """What becomes of each row, batch after batch."""
+    table = pl.DataFrame(schema={**SCHEMA, "batch_seq": pl.Int64, "row_no": pl.UInt32, "superseded": pl.Boolean})
+    fates: list[str] = []
+
+    def look_up(keys: pl.DataFrame) -> pl.DataFrame:
+        return table.join(keys, on=list(contract.identity), how="semi", nulls_equal=True)
+
+    for batch_seq, start in enumerate(range(0, len(rows), batch)):
+        frame = pl.DataFrame(rows[start : start + batch], schema=SCHEMA, orient="row").with_row_index("row_no")
+        found = sort_versions(contract, frame, look_up)
+        kept = found.kept.with_columns(batch_seq=pl.lit(batch_seq, dtype=pl.Int64)).select(table.columns)
+        table = pl.concat([table, kept])
+        named = {no: "superseded" if beaten else "stored" for no, beaten in kept.select("row_no", "superseded").rows()}
+        named |= dict.fromkeys(found.duplicates, "duplicate")
+        named |= {fault.row_no: "conflict" for fault in found.conflicts}
+        fates += [named[no] for no in range(frame.height)]
+    return fates
+
+
+@given(ROWS, st.integers(1, 30))
+@settings(max_examples=100)
+def test_by_revision_the_greater_one_wins(rows: list[Row], batch: int) -> None:
+    """In whatever order versions come and wherever batches end; the same revision twice must be the same."""
+    assert actual(BY_REVISION, rows, batch) == expected(BY_REVISION, rows)
+
+
+@given(ROWS, st.integers(1, 30))
+@settings(max_examples=100)
+def test_without_a_revision_the_last_one_wins(rows: list[Row], batch: int) -> None:
+    """A row equal to the current version is a duplicate; one equal to an older version is a new one."""
+    assert actual(BY_ARRIVAL, rows, batch) == expected(BY_ARRIVAL, rows)
+
+
+def test_a_conflict_names_what_differs() -> None:
+    """The revision, and the columns in which the two rows disagree."""
+    frame = pl.DataFrame([("a", 1, 1, 1.0), ("a", 1, 1, 2.0)], schema=SCHEMA, orient="row").with_row_index("row_no")
+    (fault,) = sort_versions(BY_REVISION, frame, lambda keys: frame.clear()).conflicts
+    assert (fault.row_no, fault.check, fault.detail) == (1, "key.conflict", "revision 1 is stored with another x")
+
+
+def test_the_replayed_row_keeps_its_place_in_the_order() -> None:
+    """In a repair without a revision a row is newer only than what came before it."""
+    frame = pl.DataFrame([("a", 1, None, 5.0), ("b", 1, None, 5.0)], schema=SCHEMA, orient="row").with_row_index(
+        "row_no"
+    )
+    stored = [("a", 1, None, 1.0, 3, 0, False), ("b", 1, None, 1.0, 3, 2, False)]
+    schema = {**SCHEMA, "batch_seq": pl.Int64, "row_no": pl.Int64, "superseded": pl.Boolean}
+    history = pl.DataFrame(stored, schema=schema, orient="row")
+    kept = sort_versions(BY_ARRIVAL, frame, lambda keys: history, [(3, 1), (3, 1)]).kept
+    assert kept.select("id", "superseded").rows() == [("a", False), ("b", True)]

@@ -1,0 +1,105 @@
+"""What the memory says when hashes meet, and what it may forget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotfire.contract.model import Column, Contract
+from hotfire.engine.dedupe import sort_out
+from hotfire.engine.memory import Memory, Run, contents, empty_assets, identities, remember, sorted_run
+
+CONTRACT = Contract(
+    stream="s",
+    version="1.0.0",
+    kind="telemetry",
+    columns=(
+        Column("a", "string", required=True),
+        Column("t", "timestamp", required=True),
+        Column("k", "integer"),
+        Column("x", "number"),
+        Column("y", "number"),
+    ),
+    asset="a",
+    time="t",
+    key=("k",),
+)
+SCHEMA = {"a": pl.String, "t_ns": pl.Int64, "k": pl.Int64, "x": pl.Float64, "y": pl.Float64}
+NUMBERS = st.none() | st.sampled_from([0.0, 1.0, 5e-324])
+
+
+def rows(*values: tuple[object, ...]) -> pl.DataFrame:
+    frame = pl.DataFrame(values, schema=SCHEMA, orient="row").with_row_index("row_no")
+    return frame.with_columns(corrected=pl.lit(value=False), unknown_fields=pl.lit(None, dtype=pl.String))
+
+
+def run_of(ids: list[int]) -> Run:
+    count = len(ids)
+    numbers = np.array(ids, dtype=np.uint64)
+    return sorted_run(numbers, numbers + np.uint64(1), pl.Series([0] * count), pl.Series(range(count)))
+
+
+@given(st.lists(st.lists(st.integers(0, 2**64 - 2), unique=True), max_size=5), st.lists(st.integers(0, 2**64 - 2)))
+def test_the_memory_finds_what_is_in_it(runs: list[list[int]], asked: list[int]) -> None:
+    """In whichever run it is, with the content it came with; nothing else."""
+    memory = Memory(empty_assets(), tuple(run_of(ids) for ids in runs))
+    known, content = memory.find(np.array(asked, dtype=np.uint64))
+    there = {one for ids in runs for one in ids}
+    assert known.tolist() == [one in there for one in asked]
+    assert [int(found) for found, hit in zip(content, known, strict=True) if hit] == [
+        one + 1 for one in asked if one in there
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), NUMBERS, NUMBERS), min_size=2, max_size=2))
+def test_hashes_tell_rows_apart(pair: list[tuple[object, ...]]) -> None:
+    """Null is no zero, and two values exchanged are another content; equal rows have equal hashes alone and together."""
+    frame = rows(*((a, 1, k, x, y) for a, k, x, y in pair))
+    ids, held = identities(CONTRACT, frame), contents(CONTRACT, frame)
+    assert (ids[0] == ids[1]) == (pair[0][:2] == pair[1][:2])
+    assert (held[0] == held[1]) == (pair[0] == pair[1])
+    assert identities(CONTRACT, frame.tail(1))[0] == ids[1]
+    assert contents(CONTRACT, frame.tail(1))[0] == held[1]
+
+
+def test_a_shared_hash_is_no_duplicate() -> None:
+    """Another identity under the same hash: the table is asked, and the row is new."""
+    assets = pl.DataFrame(
+        {"asset": ["A"], "clock_ns": [9], "counter": [None], "gaps": [0], "stored": [1], "shard": ["live"]}
+    )
+    memory = remember(CONTRACT, assets.cast({"counter": pl.Int64}), rows(("A", 9, 0, 1.0, 1.0)).clear())
+    row = rows(("A", 8, 0, 1.0, 1.0))
+    other = sorted_run(
+        identities(CONTRACT, row), contents(CONTRACT, row) + np.uint64(1), pl.Series([0]), pl.Series([8])
+    )
+    asked: list[pl.DataFrame] = []
+
+    def look_up(ids: pl.DataFrame) -> pl.DataFrame:
+        asked.append(ids)
+        return row.clear()
+
+    found = sort_out(CONTRACT, row, replace(memory, runs=(other,)), look_up)
+    assert (found.stored.height, found.duplicates, found.conflicts) == (1, [], [])
+    assert [ids.rows() for ids in asked] == [[("A", 8, 0)]]
+
+
+def test_the_memory_stays_within_its_capacity() -> None:
+    """Past it everything is forgotten, and every row behind its clock is looked up from then on."""
+    memory = Memory(empty_assets(), capacity=50, most_runs=2)
+    for start in range(0, 3000, 10):
+        batch = rows(*(("A", start + at, None, 1.0, 1.0) for at in range(10)))
+        memory = sort_out(CONTRACT, batch, memory, lambda ids: ids).memory
+        assert sum(len(run.ids) for run in memory.runs) <= 50 + 2 * 10
+
+
+def test_what_is_older_than_the_window_is_forgotten() -> None:
+    """The memory of a long stream is as large as its window."""
+    memory = Memory(empty_assets(), window_ns=100, most_runs=2)
+    for start in range(0, 3000, 10):
+        batch = rows(*(("A", start + at, None, 1.0, 1.0) for at in range(10)))
+        memory = sort_out(CONTRACT, batch, memory, lambda ids: ids).memory
+        assert sum(len(run.ids) for run in memory.runs) <= 101 + 2 * 10
