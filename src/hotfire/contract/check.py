@@ -61,8 +61,9 @@ def _excused(contract: Contract, faults: list[Fault]) -> dict[str, set[int]]:
 
 
 def _required(contract: Contract, frame: pl.DataFrame, excused: dict[str, set[int]]) -> Iterator[Fault]:
+    always = {contract.asset, contract.time} if contract.kind == "telemetry" else set(contract.key)
     for column in contract.columns:
-        needed = column.required or column.name in (contract.asset, contract.time)
+        needed = column.required or column.name in always
         if needed and frame[column.name].null_count():
             missing = frame["row_no"].filter(frame[column.name].is_null())
             free = excused.get(column.name, set())

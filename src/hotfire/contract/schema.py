@@ -27,8 +27,8 @@ _ROLES: Mapping[str, tuple[str, ...]] = {
 def read_stream(doc: Document, schema: dict[str, Any], path: Path) -> Contract | None:
     """The contract of one version, with what is wrong noted in the document; None where it is beyond use."""
     name = schema.get("name")
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name.startswith("hf_"):
-        hint = "a-z, 0-9 and _, at most 60 characters, not beginning with hf_"
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.startswith(("hf_", "sqlite_")):
+        hint = "a-z, 0-9 and _, at most 60 characters, not beginning with hf_ or sqlite_"
         doc.error((*path, "name"), "schema.name", f"{name!r} cannot be a stream's name", hint)
     elif doc.data.get("id") != name:
         doc.error(("id",), "id", "the contract's id and the schema's name differ", f"write `id: {name}`")

@@ -136,6 +136,11 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
         lake: Lake | None = None if self.dry_run else self.lake
         only = self.settings.stream(contract.stream).lake_only and not self.dry_run
+        if only and contract.kind == "entity":
+            raise UserError(
+                f"The stream {contract.stream} holds entities: their versions are compared in the store.",
+                f"Remove lake_only from [streams.{contract.stream}].",
+            )
         reread = partial(self.reread, contract)
         return Flow(contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of, lake_only=only)
 

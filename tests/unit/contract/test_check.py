@@ -121,6 +121,13 @@ def test_an_impossible_reading_is_corrected_by_its_policy(policy: Any, value: fl
     assert found.corrections == [Correction(0, "x", "x.range", repr(value), shown)]
 
 
+def test_an_entity_without_its_key_is_nobody() -> None:
+    """The key of an entity is required, whatever the contract says; a key of telemetry may be null."""
+    columns = (Column("id", "string"), Column("part", "integer"))
+    rules = Contract("s", "1.0.0", "entity", columns, key=("id", "part"))
+    assert checks(verdict(rules, b'{"id": "a"}', b'{"id": "a", "part": 1}')) == {0: ["part.required"]}
+
+
 def test_an_impossible_reading_may_reject_its_row() -> None:
     """The fault says which bound was passed, in the contract's unit."""
     found = frame_verdict(contract(replace(X, minimum=-40, maximum=80, unit="degC")), x=[80.5, -40.0, 80.0])

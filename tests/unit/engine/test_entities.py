@@ -100,7 +100,7 @@ def test_without_a_revision_the_last_one_wins(rows: list[Row], batch: int) -> No
 def test_a_conflict_names_what_differs() -> None:
     """The revision, and the columns in which the two rows disagree."""
     frame = pl.DataFrame([("a", 1, 1, 1.0), ("a", 1, 1, 2.0)], schema=SCHEMA, orient="row").with_row_index("row_no")
-    (fault,) = sort_versions(BY_REVISION, frame, lambda keys: frame.clear()).conflicts
+    (fault,) = sort_versions(BY_REVISION, frame, lambda _: frame.clear()).conflicts
     assert (fault.row_no, fault.check, fault.detail) == (1, "key.conflict", "revision 1 is stored with another x")
 
 
@@ -112,5 +112,5 @@ def test_the_replayed_row_keeps_its_place_in_the_order() -> None:
     stored = [("a", 1, None, 1.0, 3, 0, False), ("b", 1, None, 1.0, 3, 2, False)]
     schema = {**SCHEMA, "batch_seq": pl.Int64, "row_no": pl.Int64, "superseded": pl.Boolean}
     history = pl.DataFrame(stored, schema=schema, orient="row")
-    kept = sort_versions(BY_ARRIVAL, frame, lambda keys: history, [(3, 1), (3, 1)]).kept
+    kept = sort_versions(BY_ARRIVAL, frame, lambda _: history, [(3, 1), (3, 1)]).kept
     assert kept.select("id", "superseded").rows() == [("a", False), ("b", True)]
