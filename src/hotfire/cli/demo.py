@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,8 @@ def _told(home: Path, found: dict[str, Any]) -> Iterator[str]:
     yield from _step(home, found, "Ask: the highest pressures, which are simulated spikes", "sql", _HIGHEST)
     yield _title("Go on")
     yield f"  cd {shlex.quote(str(home))}"
+    if shutil.which("hotfire") is None:
+        yield f"  export PATH={shlex.quote(str(Path(sys.argv[0]).absolute().parent))}:$PATH"
     yield "  hotfire quarantine stats"
     yield "  hotfire why incoming/burn-2.csv:100"
     yield "  hotfire digest"
