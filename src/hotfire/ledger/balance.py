@@ -110,8 +110,9 @@ class _Recount:
         if seq <= self._marker or self._lake_only:
             yield from _differs(f"{at}: rows in the lake", kept, self._lake_rows.get(seq, 0))
         if row["repair"]:
-            moved = sum(self._moved.get((seq, fate), 0) for fate in ("stored", "duplicate", "superseded"))
-            yield from _differs(f"{at}: rows moved out of quarantine", row["moved"], moved)
+            for fate in ("stored", "duplicate", "superseded"):
+                moved = self._moved.get((seq, fate), 0)
+                yield from _differs(f"{at}: rows moved out of quarantine as {fate}", row[fate], moved)
         else:
             yield from _differs(f"{at}: rows in quarantine", row["quarantined"], self._quarantined.get(seq, 0))
             yield from self._spans(at, row)

@@ -161,7 +161,7 @@ def test_repairs_balance_by_what_they_moved(stand: Stand) -> None:
     assert repaired.repair().moved == 3
     assert repaired.balance().differences == []
     execute(stand.folder, "UPDATE hf_quarantine SET repaired_seq = 4 WHERE id = 1")
-    assert any("rows moved out of quarantine: 2" in one for one in repaired.balance().differences)
+    assert any("rows moved out of quarantine as stored: 2" in one for one in repaired.balance().differences)
 
 
 @pytest.mark.parametrize("lake_only", [False, True])
