@@ -29,6 +29,7 @@ def typed(text: str) -> list[list[str]]:
 def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that the words name, and the words after its name."""
     command: click.Command = hotfire
+    words = words[2:] if words[:1] == ["-C"] else words
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         below = command.get_command(click.Context(command), words[0])
         assert below, f"no command `{words[0]}`"
