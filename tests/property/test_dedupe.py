@@ -101,7 +101,7 @@ class Engine:
 
 ROWS = st.tuples(
     st.sampled_from(["a", "b", ""]),
-    st.integers(-3, 12),
+    st.integers(-3, 12) | st.sampled_from([-(2**63), -(2**63) + 1]),
     st.none() | st.integers(0, 1),
     st.none() | st.integers(0, 6) | st.sampled_from([2**63 - 1, -(2**63)]),
     st.none() | st.sampled_from([0.0, 1.5]),

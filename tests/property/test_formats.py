@@ -1,0 +1,121 @@
+"""How records are written means nothing: files of every format, alone or mixed, in any batches, give the same rows."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import random
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotfire.contract.model import Check, Column, Contract
+from hotfire.source.files import FileSettings, FileSource
+from hotfire.testing.clocks import ManualClock
+from hotfire.testing.stand import Came, Stand, scratch
+
+CONTRACT = Contract(
+    stream="s",
+    version="1.0.0",
+    kind="telemetry",
+    columns=(
+        Column("a", "string", required=True),
+        Column("t", "timestamp", required=True, format="epoch_ns"),
+        Column("n", "integer"),
+        Column("x", "number", minimum=-5, maximum=100, out_of_range="clamp"),
+        Column("y", "number", maximum=1e5),
+        Column("on", "boolean"),
+    ),
+    asset="a",
+    time="t",
+    counter="n",
+    checks=(Check("small_when_off", "on or y / 3 < 100"),),
+    hash="1",
+)
+FORMATS = ("csv", "jsonl", "json", "parquet", "jsonl.gz")
+
+
+def records(seed: int, rows: int) -> list[dict[str, Any]]:
+    chance = random.Random(seed)
+    sent: list[dict[str, Any]] = []
+    for number in range(rows):
+        row = {
+            "a": chance.choice("AB"),
+            "t": 10**18 + number * 10**9 - chance.choice([0, 0, 5 * 10**9]),
+            "n": number + chance.choice([0, 0, 3]),
+            "x": chance.choice([None, 1.5, -0.0, 200.0, -1e300, number / 7]),
+            "y": chance.choice([None, 0.1, 250.5, 1e6, 5e-324]),
+            "on": chance.choice([None, True, False]),
+        }
+        sent.append(chance.choice([row, row, row, chance.choice(sent) if sent else row]))
+    return sent
+
+
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    types = {"a": pl.String, "t": pl.Int64, "n": pl.Int64, "x": pl.Float64, "y": pl.Float64, "on": pl.Boolean}
+    frame, lines = pl.DataFrame(rows, schema=types), b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    buffer = io.BytesIO()
+    match path.name.partition(".")[2]:
+        case "csv":
+            frame.write_csv(buffer)
+        case "parquet":
+            frame.write_parquet(buffer, row_group_size=5)
+        case "json":
+            buffer.write(msgspec.json.encode(rows))
+        case "jsonl":
+            buffer.write(lines)
+        case _:
+            buffer.write(gzip.compress(lines))
+    path.write_bytes(buffer.getvalue())
+    os.utime(path, ns=(10**18, 10**18))
+
+
+def came(rows: Sequence[dict[str, Any]], formats: Sequence[str], batch: int) -> Came:
+    """What comes of the records, shared out in order over files of these formats."""
+    share = -(-len(rows) // len(formats))
+    with scratch() as folder:
+        paths = [folder / f"{number}.{name}" for number, name in enumerate(formats)]
+        for number, path in enumerate(paths):
+            write(path, rows[number * share : (number + 1) * share])
+        stand = Stand(folder, CONTRACT)
+        with closing(
+            FileSource([str(path) for path in paths], FileSettings(batch_rows=batch), ManualClock())
+        ) as source:
+            stand.run(source)
+            assert source.problems == []
+            assert stand.balance(source).differences == []
+        return stand.came()
+
+
+def told(one: Came) -> dict[str, Any]:
+    """Everything but what quotes the source's own writing: digest and corrections hold raw bytes."""
+    changed = [(row, column, check, value) for row, column, check, _, value in one.corrections]
+    return {"totals": one.totals, "fates": one.fates, "assets": one.assets, "lake": one.lake, "changed": changed}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_means_nothing(form: str) -> None:
+    """The same records as files of each format: fates, clocks, gaps, corrections and rows to the bit."""
+    rows = records(3, 120)
+    expected = told(came(rows, ["jsonl"], 1000))
+    assert {word for fate in expected["fates"].values() for word in fate} >= {
+        "stored", "late", "corrected", "duplicate", "y.range", "small_when_off"
+    }  # fmt: skip
+    for batch in (13, 1000):
+        assert told(came(rows, [form], batch)) == expected
+
+
+@given(st.integers(0, 2**32), st.permutations(FORMATS), st.sampled_from([1, 4, 1000]))
+@settings(max_examples=15)
+def test_formats_may_be_mixed_in_one_stream(seed: int, formats: list[str], batch: int) -> None:
+    """Files of all formats one after the other, in any batches, are as one file."""
+    rows = records(seed, 25)
+    assert told(came(rows, formats, batch)) == told(came(rows, ["jsonl"], 1000))
