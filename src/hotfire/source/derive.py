@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from hotfire.contract.expression import evaluated
+from hotfire.contract.expression import compile_sql, evaluated
 from hotfire.contract.model import Field, Type
-from hotfire.errors import SettingsError
+from hotfire.errors import ContractError, SettingsError
 from hotfire.rows import Decoded
 from hotfire.source.formats.cells import DTYPES
 
@@ -28,11 +28,11 @@ _ANY: tuple[Type, ...] = ("string", "integer", "number", "boolean")
 
 
 def expression(name: str, sql: str) -> pl.Expr:
-    """A derived field as an expression. Raises SettingsError where the SQL is none."""
+    """A derived field as an expression. Raises SettingsError where the SQL is none, or looks beyond its row."""
     try:
-        return pl.sql_expr(sql)
-    except pl.exceptions.PolarsError as error:
-        raise SettingsError(f"The derived field {name!r} is not SQL: {sql} ({error}).", "Correct `derive`.") from error
+        return compile_sql(sql)
+    except ContractError as error:
+        raise SettingsError(f"The derived field {name!r}: {error.what}.", error.do) from error
 
 
 def inputs(derive: Mapping[str, str], clock: Counter | None) -> set[str]:
@@ -84,7 +84,7 @@ class Derived:
         if reading.clock:
             frame = frame.with_columns(instants(frame[reading.clock.column], reading.clock))
         for name, sql in reading.derive.items():
-            frame = frame.with_columns(evaluated(frame, expression(name, sql)).alias(name))
+            frame = frame.with_columns(_evaluated(frame, name, sql))
         return frame
 
     def _constants(self, row_no: pl.Series) -> Iterable[pl.Series]:
@@ -114,6 +114,16 @@ def _instant(value: str | float, start_ns: int, period: Fraction) -> int | None:
         return None
     ns = start_ns + round(count * period)
     return ns if -_INT64 < ns < _INT64 else None
+
+
+def _evaluated(frame: pl.DataFrame, name: str, sql: str) -> pl.Series:
+    try:
+        return evaluated(frame, expression(name, sql)).alias(name)
+    except pl.exceptions.PolarsError as error:
+        raise SettingsError(
+            f"The derived field {name!r}: `{sql}` cannot be evaluated: {str(error).partition(chr(10))[0]}.",
+            "Fields that the contract does not name are texts here: cast(field as double).",
+        ) from error
 
 
 def _as_text(frame: pl.DataFrame, paths: Iterable[str]) -> pl.DataFrame:

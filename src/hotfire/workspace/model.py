@@ -208,6 +208,8 @@ _SOURCE: Mapping[Key, str] = {
     **{(one.name,): "text" for one in fields(SourceSettings) if one.name not in {"clock", "derive"}},
     ("path",): "texts",
     ("columns",): "texts",
+    ("delimiter",): "sign",
+    ("name_pattern",): "pattern",
     ("clock", "column"): "text",
     ("clock", "start"): "instant",
     ("clock", "rate_hz"): "rate",

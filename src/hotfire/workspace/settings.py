@@ -133,7 +133,7 @@ def _known_stream(variable: str, name: str, streams: Iterable[str]) -> str:
 def _parsed(key: Key, text: str, where: str) -> Any:
     """What a variable's text means: text for settings that are text, TOML for everything else."""
     kind = _kind(key)
-    if kind in {"text", "secret", "instant"} or (kind == "texts" and not text.startswith("[")):
+    if kind in {"text", "secret", "sign", "pattern", "instant"} or (kind == "texts" and not text.startswith("[")):
         return text
     try:
         return tomllib.loads(f"value = {text.lower() if kind == 'flag' else text}")["value"]
@@ -167,6 +167,8 @@ _SAID: Mapping[str | None, str] = {
     "flag": "true or false",
     "count": "a whole number above 0",
     "rate": "a number above 0",
+    "sign": "one character: no letter, digit, quote or line end",
+    "pattern": "a regular expression",
     "instant": "an instant with a zone, such as 2026-01-01T00:00:00Z",
     None: "a table",
 }
@@ -205,6 +207,10 @@ def _fitting(kind: str | None, value: Any) -> Any:
         case ("count", int()) | ("rate", int() | float()):
             fits = value is not True and 0 < value < float("inf")
             value = value if kind == "count" else float(value)
+        case "sign", str():
+            fits = len(value) == 1 and value.isascii() and not value.isalnum() and value not in "\"'\r\n\0"
+        case "pattern", str():
+            fits = _is_pattern(value)
         case "instant", datetime() | str():
             value = str(value)
             fits = _is_instant(value)
@@ -215,6 +221,14 @@ def _is_instant(text: str) -> bool:
     try:
         instant_ns(text)
     except ValueError:
+        return False
+    return True
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
         return False
     return True
 

@@ -108,5 +108,23 @@ def test_readings_survive_as_facts() -> None:
 
 def test_sql_that_is_none_is_the_users_to_mend() -> None:
     """A derived field that is not SQL is an error of the settings."""
-    with pytest.raises(SettingsError, match="'x' is not SQL"):
+    with pytest.raises(SettingsError, match=r"field 'x'.* is not an SQL expression"):
         expression("x", "a || || b")
+
+
+@pytest.mark.parametrize("sql", ["sum(n)", "n over (order by n)", "row_number() over ()", "now()"])
+def test_derived_fields_see_only_their_row(sql: str) -> None:
+    """A sum over the batch would depend on the batch: refused."""
+    with pytest.raises(SettingsError, match="field 'x'"):
+        expression("x", sql)
+
+
+def test_sql_that_fails_on_the_rows_is_the_users_to_mend(tmp_path: Path) -> None:
+    """A field outside the contract is a text: reckoning with it needs a cast, and whoever forgot it is told."""
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    source = FileSource([str(tmp_path)], FileSettings(Wanted(derive={"x": "n + 1"})), ManualClock())
+    read = source.poll({})
+    assert read is not None
+    with pytest.raises(SettingsError, match="field 'x': `n \\+ 1` cannot be evaluated"):
+        read.records.decode((Field("x", "x", "number", "iso", coerce=False),))
+    source.close()

@@ -413,3 +413,11 @@ def test_a_name_that_is_not_utf8_keeps_no_other_file_back(tmp_path: Path) -> Non
     files = source(tmp_path)
     assert drain(files)[0] == expected(0, 2)
     assert [problem.what for problem in files.problems] == [f"{tmp_path}/a\\xff.csv has a name that is not UTF-8."]
+
+
+def test_parquet_is_not_read_as_text(tmp_path: Path) -> None:
+    """Where a setting says another format, the file is left out whole, not cut into thousands of bad rows."""
+    pl.DataFrame({"t": ["a"], "v": [1.0]}).write_parquet(tmp_path / "a.parquet")
+    files = source(tmp_path, wanted=Wanted(format="jsonl"))
+    assert files.poll({}) is None
+    assert "is Parquet, and the setting `format` says jsonl" in files.problems[0].what

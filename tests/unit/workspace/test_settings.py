@@ -22,6 +22,8 @@ WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the
     "flag": ("true", "TRUE", True),
     "count": ("7", "7", 7),
     "rate": ("2.5", "2.5", 2.5),
+    "sign": ('"|"', "|", "|"),
+    "pattern": ('"(?P<a>.)"', "(?P<a>.)", "(?P<a>.)"),
     "instant": ("2026-01-01T00:00:00+00:00", "2026-01-01 00:00:00+00:00", "2026-01-01 00:00:00+00:00"),
 }
 CHOSEN = {"kind": "files", "format": "jsonl", "decimal": ",", "compression": "gz"}
@@ -109,6 +111,9 @@ MISTAKES: list[tuple[str, Mapping[str, str], Mapping[str, Any], str, str]] = [
     ("[streams.a]\nlake_only = 1", {}, {}, "streams.a.lake_only is 1, not true or false", ""),
     ("[streams.a.source]\nformt = 'csv'", {}, {}, "'streams.a.source.formt'", "streams.a.source.format?"),
     ("[streams.a.source]\nformat = 'csvv'", {}, {}, "streams.a.source.format is 'csvv'", "Did you mean csv?"),
+    ("[streams.a.source]\ndelimiter = ';;'", {}, {}, "delimiter is ';;', not one character", ""),
+    ("[streams.a.source]\ndelimiter = 'x'", {}, {}, "delimiter is 'x', not one character", ""),
+    ("[streams.a.source]\nname_pattern = '('", {}, {}, "name_pattern is '(', not a regular expression", ""),
     ("[streams.a.source]\npath = ['a', 1]", {}, {}, "not a text or a list of texts", ""),
     ("[streams.a.source.clock]\ncolumn = 'n'", {}, {}, "clock has no start", ""),
     ("[streams.a.source.clock]\nstart = 2020-01-01T00:00:00\ncolumn = 'n'", {}, {}, "with a zone", ""),

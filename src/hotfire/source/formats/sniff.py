@@ -39,6 +39,8 @@ def sniff(path: Path, head: bytes, compression: str, wanted: Wanted) -> Reading:
         raise UserError(f"{path} is UTF-16.", "Save it as UTF-8.")
     start = len(_BOM) if head.startswith(_BOM) else 0
     form = wanted.format or _format(path, head[start:])
+    if head.startswith(b"PAR1") and form != "parquet":
+        raise UserError(f"{path} is Parquet, and the setting `format` says {form}.", "Take the setting away.")
     reading = Reading(
         "table" if form in _DELIMITERS else form,
         compression,
