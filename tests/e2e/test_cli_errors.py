@@ -192,6 +192,22 @@ def test_a_closed_pipe_is_no_error(make: Any, filled: Path) -> None:
         assert process.wait(60) in {0, 141}
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("balance >/dev/full", 3),
+        ("balance --json >/dev/full", 3),
+        ("balance >&-", 0),
+        ("balance --json 2>&-", 0),
+        ("ingest events --from - <&-", 0),
+    ],
+)
+def test_streams_that_are_full_or_closed_bring_no_traceback(make: Any, filled: Path, words: str, code: int) -> None:
+    """Whoever starts hotfire may have closed what it reads and writes."""
+    done = subprocess.run(f"{make.hotfire} {words}", shell=True, cwd=filled, capture_output=True, check=False)  # noqa: S602 - the shell closes them
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False), done.stderr
+
+
 def test_log_lines_are_json_with_the_job_id(run: Run, make: Any, fleet: Path) -> None:
     """Away from a terminal each log line on stderr is JSON and names the job of the answer."""
     make.write(fleet / "incoming" / "a.jsonl", make.dirty(100))
