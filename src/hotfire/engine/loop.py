@@ -2,12 +2,12 @@
 
     1 poll -> 2 judge -> 3 plan -> 4 sort out -> 5 commit -> 6 the lake follows -> 7 acknowledge
 
-Reading and judging the next batch goes on while the last one is planned, sorted out and committed.
+The next batch is read and judged while the last one is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -48,16 +48,18 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) ->
             total += outcome.counts
             watch(outcome)
         flow.source.acknowledge(position)
-        for batch in _ahead(flow, position):
-            batch_seq += 1
-            plan = plan_of(flow, batch, batch_seq, repair=repair)
-            flow.store.plan(plan, checkpoint.epoch)
-            outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory)
-            _commit(flow, outcome, flow.contract, checkpoint.epoch)
-            follower.follow(batch_seq, outcome.rows)
-            flow.source.acknowledge(_past({}, plan))
-            total += outcome.counts
-            watch(outcome)
+        with closing(_Reader(flow, position)) as reader:
+            while (batch := reader.take()) is not None:
+                batch_seq += 1
+                plan = plan_of(flow, batch, batch_seq, repair=repair)
+                flow.store.plan(plan, checkpoint.epoch)
+                outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory)
+                reader.go_on()
+                _commit(flow, outcome, flow.contract, checkpoint.epoch)
+                follower.follow(batch_seq, outcome.rows)
+                flow.source.acknowledge(_past({}, plan))
+                total += outcome.counts
+                watch(outcome)
         follower.flush()
     return total
 
@@ -88,19 +90,36 @@ def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> Non
         flow.store.commit(outcome, contract, epoch)
 
 
-def _ahead(flow: Flow, position: Position) -> Iterator[Judged]:
-    """Batches from the position on, each read and judged while the one before it is being committed."""
-    with ThreadPoolExecutor(1, thread_name_prefix="judge") as thread:
-        upcoming = thread.submit(_next, flow, position)
-        while (batch := upcoming.result()) is not None:
-            position = {**position, **{part.place.key: part.after() for part in batch.read.span.parts}}
-            upcoming = thread.submit(_next, flow, position)
-            yield batch
+class _Reader:
+    """Reads and judges the next batch on a thread of its own, while the engine commits the last one."""
 
+    def __init__(self, flow: Flow, position: Position) -> None:
+        self._flow = flow
+        self._position = position
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
+        self._upcoming = self._thread.submit(self._next)
 
-def _next(flow: Flow, position: Position) -> Judged | None:
-    read = flow.source.poll(position)
-    return judged(flow.contract, read, flow.clock.now_ns()) if read is not None else None
+    def take(self) -> Judged | None:
+        """The next batch; None where nothing is there at present."""
+        return self._upcoming.result()
+
+    def go_on(self) -> None:
+        """Begin with the batch after the one that was taken.
+
+        Called once that one is sorted out: judging and sorting out would only take turns at the interpreter.
+        """
+        self._upcoming = self._thread.submit(self._next)
+
+    def close(self) -> None:
+        """Wait for the batch in hand, and forget it."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _next(self) -> Judged | None:
+        read = self._flow.source.poll(self._position)
+        if read is None:
+            return None
+        self._position = {**self._position, **{part.place.key: part.after() for part in read.span.parts}}
+        return judged(self._flow.contract, read, self._flow.clock.now_ns())
 
 
 def _past(position: Position, plan: Plan) -> Mapping[str, Place]:
