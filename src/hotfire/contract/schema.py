@@ -15,6 +15,9 @@ from hotfire.contract.settings import Settings, read_settings
 SETTINGS = ("kind", "asset", "time", "counter", "revision", "unknown_fields", "max_ahead", "reorder", "lens")
 """hotfire's settings of a schema object."""
 
+MOST_COLUMNS = 1_500
+"""Every store and lake bears so many columns, with hotfire's own beside them."""
+
 _TELEMETRY_ONLY = ("asset", "time", "counter", "max_ahead", "reorder")
 _ROLES: Mapping[str, tuple[str, ...]] = {
     "asset": ("string",),
@@ -40,6 +43,9 @@ def read_stream(doc: Document, schema: dict[str, Any], path: Path) -> Contract |
     properties = read_properties(doc, schema, path)
     if not properties and not doc.remarks:
         doc.error(path, str(name), "a stream without columns", "add properties")
+    if len(properties) > MOST_COLUMNS:
+        hint = "keep the rest as unknown fields, or make two streams of it"
+        doc.error(path, str(name), f"{len(properties):,} columns; a stream has at most {MOST_COLUMNS:,}", hint)
     _check_names(doc, properties)
     key = _key(doc, properties)
     roles = _roles(settings, kind, properties, key)

@@ -241,3 +241,10 @@ def test_a_cached_contract_of_another_version() -> None:
     """Bytes that are no compiled contract are refused, so that they are compiled again."""
     with pytest.raises(ContractError, match="cannot be read"):
         load(b'{"stream": 5}')
+
+
+def test_a_contract_has_at_most_1500_columns() -> None:
+    """More than a store's table can hold is refused where the contract is read, not where the table is made."""
+    many = "".join(f"      - {{name: c{at}, logicalType: number}}\n" for at in range(1_500))
+    with pytest.raises(ContractError, match="1,503 columns; a stream has at most 1,500"):
+        compile_contract([("v1.yaml", LAUNCHES + many)])
