@@ -206,7 +206,8 @@ def _unique(columns: Sequence[str]) -> list[str]:
 def _explained(error: duckdb.Error, tables: Tables) -> UserError | Refused:
     """DuckDB's message, with suggestions from what the workspace has."""
     text = str(error)
-    if isinstance(error, duckdb.IOException):
+    damaged = isinstance(error, duckdb.InvalidInputException) and re.search(r"file ['\"].*\.parquet['\"]", text)
+    if isinstance(error, duckdb.IOException) or damaged:
         return LakeUnusable(f"The lake cannot be read: {text}", "Run `hotfire doctor`.")
     if isinstance(error, duckdb.PermissionException):
         return UserError(

@@ -252,6 +252,14 @@ def test_a_missing_lake_file_is_an_outage(stand: Stand) -> None:
         stand.query("select sum(value) from lake.readings")
 
 
+def test_a_damaged_lake_file_is_an_outage(stand: Stand) -> None:
+    """A file that was cut short is not the mistake of whoever asks."""
+    file = Path(stand.lake.files("readings")[0])
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(LakeUnusable, match="The lake cannot be read"):
+        stand.query("select sum(value) from lake.readings")
+
+
 def test_show_tables_names_all(stand: Stand) -> None:
     """Tables are listed without reading them."""
     assert stand.found("SHOW TABLES;") == [{"name": name} for name in ("readings", "hf_ledger", "lake.readings")]
