@@ -254,6 +254,7 @@ def test_a_missing_lake_file_is_an_outage(stand: Stand) -> None:
 
 def test_a_damaged_lake_file_is_an_outage(stand: Stand) -> None:
     """A file that was cut short is not the mistake of whoever asks."""
+    stand.lake.append(READINGS, "live", 1, batch(1))
     file = Path(stand.lake.files("readings")[0])
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(LakeUnusable, match="The lake cannot be read"):
