@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.command import Command
-from hotfire.cli.output import FATES, Answer, equation, marks
+from hotfire.cli.output import FATES, Answer, counted, equation, marks
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
@@ -89,4 +89,6 @@ def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
     elif balanced:
         yield click.style("balanced", fg="green")
     else:
-        yield click.style(f"NOT balanced: {sum(len(one.differences) for one in found)} differences", fg="red")
+        yield click.style(
+            f"NOT balanced: {counted(sum(len(one.differences) for one in found), 'difference')}", fg="red"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.command import Command, Commands
-from hotfire.cli.output import Answer, hint
+from hotfire.cli.output import Answer, counted, hint
 from hotfire.cli.place import shown_place
 from hotfire.cli.workspace import settings_of
 from hotfire.errors import UserError
@@ -115,7 +115,7 @@ def _lines(remarks: Sequence[Remark], checked: Sequence[str], errors: int) -> It
     if not checked:
         yield f"There is no contract yet. Draft one: {hint('contract infer FILE')}"
     elif remarks:
-        yield f"{errors} errors, {len(remarks) - errors} warnings in {', '.join(checked)}"
+        yield f"{counted(errors, 'error')}, {counted(len(remarks) - errors, 'warning')} in {', '.join(checked)}"
     else:
         yield f"{', '.join(checked)}: nothing to mend"
 

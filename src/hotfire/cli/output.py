@@ -60,6 +60,11 @@ def equation(counts: Mapping[str, int], whole: str = "received") -> str:
     return f"{whole} {counts[whole]:,} = {' + '.join(terms)}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `12 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def marks(counts: Mapping[str, int]) -> list[str]:
     """A line about stored rows that were corrected or late; none where there were none."""
     said = [f"{counts[mark]:,} {mark}" for mark in ("corrected", "late") if counts[mark]]

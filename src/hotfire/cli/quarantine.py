@@ -9,7 +9,7 @@ import click
 
 from hotfire.cli.balance import chosen
 from hotfire.cli.command import Command, Commands
-from hotfire.cli.output import Answer, equation, hint, printable, table
+from hotfire.cli.output import Answer, counted, equation, hint, printable, table
 from hotfire.cli.place import shown_place
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.errors import UserError
@@ -126,7 +126,7 @@ def discard(quarantine_ids: tuple[int, ...], reason: str) -> Answer:
         done = [number for number in dict.fromkeys(quarantine_ids) if workspace.store.discard(number, reason)]
         left = [number for number in dict.fromkeys(quarantine_ids) if number not in done]
         one.summary = {"discarded": done, "not_open": left, "reason": reason}
-    lines = [f"discarded {len(done):,} rows: {reason}"]
+    lines = [f"discarded {counted(len(done), 'row')}: {reason}"]
     lines += [f"row {number} is not open in quarantine" for number in left]
     return Answer(one.summary, lines, 2 if left else 0)
 
@@ -199,7 +199,7 @@ def _merged(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _stats_lines(total: int, checks: Mapping[str, int], streams: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{total:,} rows in quarantine" + (", by check (a row may have broken several):" if total else "")
+    yield f"{counted(total, 'row')} in quarantine" + (", by check (a row may have broken several):" if total else "")
     for name, one in streams.items():
         if len(streams) > 1 and one["total"]:
             yield f"{name}: {one['total']:,}"
