@@ -141,11 +141,7 @@ def test_batches_may_be_cut_anywhere(rows: list[Row], cuts: list[int]) -> None:
     """The same rows in batches of any sizes have the same fates."""
     bounds = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
     whole, parted = Engine(Memory(empty_assets())), Engine(Memory(empty_assets(), window_ns=2, most_runs=1))
-    fates = [
-        fate
-        for low, high in pairwise(bounds)
-        for fate in parted.take(rows[low:high], repair=False)
-    ]
+    fates = [fate for low, high in pairwise(bounds) for fate in parted.take(rows[low:high], repair=False)]
     assert whole.take(rows, repair=False) == fates
     assert whole.assets == parted.assets
 
