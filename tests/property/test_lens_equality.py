@@ -102,7 +102,7 @@ FORMS = st.sampled_from([as_json, as_csv])
 
 
 @given(st.sampled_from(TYPES), st.sampled_from(TYPES), WHENS, FORMS, STREAMS)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_a_mixed_stream_gives_what_each_record_gives_alone(
     older: Type, newer: Type, when: str, form: Any, stream: list[tuple[Any, ...]]
 ) -> None:
