@@ -76,7 +76,7 @@ def as_jsonl(path: Path, rows: list[tuple[Any, ...]]) -> None:
 
 def as_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\r\n")  # so that a lone CR is quoted too
     writer.writerow(NAMES)
     writer.writerows([str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in rows)
     path.write_text(text.getvalue(), encoding="utf-8", newline="")
