@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hotfire.contract.model import Column, Contract
-from hotfire.engine.dedupe import sort_out
+from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.memory import Memory, empty_assets, remember
 
 CONTRACT = Contract(
@@ -72,7 +72,7 @@ class Engine:
     def take(self, batch: Sequence[Row], *, repair: bool) -> list[str]:
         frame = pl.DataFrame(batch, schema=SCHEMA, orient="row").with_row_index("row_no")
         frame = frame.with_columns(corrected=pl.lit(value=False), unknown_fields=pl.lit(None, dtype=pl.String))
-        found = sort_out(CONTRACT, frame, self.memory, self.look_up, repair=repair)
+        found = sort_out(CONTRACT, frame, self.memory, Stored(self.look_up, lambda *_: SCHEMA), repair=repair)
         self.memory = found.memory
         self.stored = pl.concat([self.stored, found.stored.select(*SCHEMA)])
         self.assets |= {row["asset"]: row for row in found.assets.rows(named=True)}
@@ -83,7 +83,8 @@ class Engine:
         return [fates[no] for no in range(len(batch))]
 
     def look_up(self, identities: pl.DataFrame) -> pl.DataFrame:
-        return self.stored.join(identities, on=list(CONTRACT.identity), how="semi", nulls_equal=True)
+        found = self.stored.join(identities, on=list(CONTRACT.identity), how="semi", nulls_equal=True)
+        return found.with_columns(shard=pl.lit("live"), batch_seq=pl.lit(1))
 
     def restart(self, *, lake_only: bool) -> None:
         """A new process: nothing is remembered but what the store gives."""
@@ -153,5 +154,6 @@ def test_rows_ahead_of_their_clock_are_never_looked_up(rows: list[Row]) -> None:
     for number, (asset, _, *rest) in enumerate(rows):
         row = (asset, number, *rest)
         frame = pl.DataFrame([row], schema=SCHEMA, orient="row").with_row_index("row_no")
-        engine.memory = sort_out(CONTRACT, frame, engine.memory, lambda ids: asked.append(ids) or ids).memory
+        found = sort_out(CONTRACT, frame, engine.memory, Stored(lambda ids: asked.append(ids) or ids, lambda *_: SCHEMA))
+        engine.memory = found.memory
     assert asked == []

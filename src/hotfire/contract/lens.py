@@ -17,7 +17,7 @@ from hotfire.contract.times import to_date, to_ns
 from hotfire.rows import Fault
 
 if TYPE_CHECKING:
-    from hotfire.contract.model import Column, Contract, Type
+    from hotfire.contract.model import Column, Contract, Lens, Type
 
 FRAME_TYPES: Mapping[Type, pl.DataType] = {
     "string": pl.String(),
@@ -63,6 +63,24 @@ def upgrade(contract: Contract, from_major: int, rows: pl.DataFrame) -> pl.DataF
             nothing = {one.name: _nulls(one, rows.height) for one in version.columns}
             current = _through(version, current, nothing, always)
     return storage(contract, pl.DataFrame(list(current.values())))
+
+
+def carried(contract: Contract, judged_by: Contract) -> frozenset[str]:
+    """Storage names of the columns that a row judged by another version of the contract has a value of its own in.
+
+    Where it has none (the column came later, or its lens sets a constant), a copy of the row that comes now may well
+    have one: the two are the same row all the same.
+    """
+    names = {column.name for column in judged_by.columns}
+    for version in contract.versions:
+        if version.lens is not None and version.major > judged_by.major:
+            names = {column.name for column in version.columns if _comes_from(names, version.lens, column.name)}
+    return frozenset(column.storage for column in contract.columns if column.name in names)
+
+
+def _comes_from(names: set[str], lens: Lens, column: str) -> bool:
+    sql = lens.set.get(column)
+    return column in names if sql is None else bool(names.intersection(compile_sql(sql).meta.root_names()))
 
 
 def storage(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:

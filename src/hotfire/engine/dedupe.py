@@ -6,13 +6,15 @@ clock cannot have been stored before, so only rows at or behind it are looked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from hotfire.clock import iso
 from hotfire.engine.memory import Memory, contents, identities, sorted_run
 from hotfire.rows import Fault
 
@@ -21,9 +23,21 @@ if TYPE_CHECKING:
 
     from hotfire.contract.model import Contract
 
-Lookup = Callable[[pl.DataFrame], pl.DataFrame]
-"""From identities to the stored rows that have them."""
 _NEVER, _MOST = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the engine asks of rows that are stored already.
+
+    Attributes:
+        find: from identities to the stored rows that have them, with `shard` and `batch_seq`.
+        carried: from shard and batch_seq to the contract columns that the rows of that batch have values of their own
+            in: content is compared on these only.
+    """
+
+    find: Callable[[pl.DataFrame], pl.DataFrame]
+    carried: Callable[[str, int], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,7 @@ class Sorted:
     memory: Memory
 
 
-def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, lookup: Lookup, *, repair: bool = False) -> Sorted:
+def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, before: Stored, *, repair: bool = False) -> Sorted:
     """Decide what becomes of each accepted row, in arrival order.
 
     Args:
@@ -64,7 +78,7 @@ def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, lookup: Loo
         again = behind & pl.Series(ids).is_duplicated().to_numpy()
         ask = (deep | remembered) & ~duplicate
         if (ask | again).any():
-            found, conflict = _compare(contract, rows, ids, ask, again & ~duplicate, lookup)
+            found, conflict = _compare(contract, rows, ids, ask, again & ~duplicate, before)
             duplicate |= found
     conflicting = np.zeros(rows.height, dtype=bool)
     conflicting[list(conflict)] = True
@@ -78,7 +92,10 @@ def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, lookup: Loo
     return Sorted(
         stored.drop("code", "clock_ns", "floor_ns"),
         numbers.filter(duplicate).to_list(),
-        [Fault(numbers[at], "key.conflict", _named(contract, rows, at), why) for at, why in conflict.items()],
+        [
+            Fault(numbers[at], "key.conflict", shown_identity(contract, rows.select(contract.identity).row(at)), why)
+            for at, why in conflict.items()
+        ],
         touched.drop("floor_ns"),
         memory.advance(assets, run),
     )
@@ -114,7 +131,7 @@ def _compare(
     ids: NDArray[np.uint64],
     ask: NDArray[np.bool_],
     again: NDArray[np.bool_],
-    lookup: Lookup,
+    before: Stored,
 ) -> tuple[NDArray[np.bool_], dict[int, str]]:
     """Compare rows that may share an identity with stored rows (`ask`) or with earlier ones here (`again`), exactly.
 
@@ -124,24 +141,40 @@ def _compare(
     names = list(contract.identity)
     columns = [column.storage for column in contract.columns]
     group = np.isin(ids, ids[ask | again])
+    none = pl.lit(None, dtype=pl.UInt32)
     here = rows.with_row_index("at").filter(group).select("at", *columns)
-    first = (
-        lookup(rows.filter(ask).select(names).unique()).select(columns) if ask.any() else here.clear().select(columns)
-    )
-    known = first.with_columns(at=pl.lit(None, dtype=here.schema["at"])).select("at", *columns)
-    reference = pl.concat([known.cast(here.schema), here]).unique(names, keep="first", maintain_order=True)
+    here = here.with_columns(shard=pl.lit(None, dtype=pl.String), batch_seq=pl.lit(None, dtype=pl.Int64))
+    stored = before.find(rows.filter(ask).select(names).unique()).with_columns(at=none) if ask.any() else here.clear()
+    known = stored.select(here.columns).cast(here.schema)
+    reference = pl.concat([known, here]).unique(names, keep="first", maintain_order=True)
     pairs = here.join(reference, on=names, how="left", nulls_equal=True, suffix="__first", maintain_order="left")
     others = [name for name in columns if name not in names]
     differing = [pl.when(~pl.col(name).eq_missing(pl.col(f"{name}__first"))).then(pl.lit(name)) for name in others]
-    verdicts = pairs.select(
+    verdicts = pairs.filter((pl.col("at") == pl.col("at__first")).fill_null(value=False).not_()).select(
         "at",
-        is_first=(pl.col("at") == pl.col("at__first")).fill_null(value=False),
-        why=pl.concat_str(differing, separator=", ", ignore_nulls=True) if differing else pl.lit(""),
-    ).filter(~pl.col("is_first"))
+        "shard__first",
+        "batch_seq__first",
+        pl.concat_list(differing).list.drop_nulls().alias("differing") if differing else pl.lit([]).alias("differing"),
+    )
+    found, conflicts = _weighed(verdicts, cache(before.carried))
     duplicate = np.zeros(rows.height, dtype=bool)
-    duplicate[verdicts.filter(pl.col("why") == "")["at"].to_numpy()] = True
-    conflicts = verdicts.filter(pl.col("why") != "").select("at", "why").rows()
-    return duplicate, {at: f"stored before with another {why}" for at, why in conflicts}
+    duplicate[found] = True
+    return duplicate, conflicts
+
+
+def _weighed(
+    verdicts: pl.DataFrame, carried: Callable[[str, int], Collection[str]]
+) -> tuple[list[int], dict[int, str]]:
+    """Which rows are the same as the one before them in every column that this one has a value of its own in."""
+    same = pl.col("differing").list.len() == 0
+    duplicates, conflicts = verdicts.filter(same)["at"].to_list(), {}
+    for at, shard, batch_seq, differing in verdicts.filter(~same).rows():
+        why = differing if shard is None else [name for name in differing if name in carried(shard, batch_seq)]
+        if why:
+            conflicts[at] = f"stored before with another {', '.join(why)}"
+        else:
+            duplicates.append(at)
+    return duplicates, conflicts
 
 
 def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -182,5 +215,10 @@ def _gaps(counter: str, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFra
     )
 
 
-def _named(contract: Contract, rows: pl.DataFrame, at: int) -> str:
-    return ", ".join(str(rows[name][at]) for name in contract.identity)[:200]
+def shown_identity(contract: Contract, values: Sequence[Any]) -> str:
+    """The values of a row's identity columns in words: instants as ISO 8601, at most 200 characters."""
+    instants = {column.storage for column in contract.columns if column.type == "timestamp"}
+    named = zip(contract.identity, values, strict=True)
+    return ", ".join(iso(value) if name in instants and value is not None else str(value) for name, value in named)[
+        :200
+    ]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from hotfire.engine.dedupe import Stored, shown_identity
 from hotfire.rows import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hotfire.contract.model import Contract
 
@@ -37,14 +38,15 @@ class Versions:
 def sort_versions(
     contract: Contract,
     rows: pl.DataFrame,
-    lookup: Callable[[pl.DataFrame], pl.DataFrame],
+    before: Stored,
     arrived: Sequence[Sequence[int]] = (),
 ) -> Versions:
     """Decide what becomes of each accepted entity row, in arrival order.
 
     Args:
         rows: canonical rows in arrival order.
-        lookup: from keys to every stored version that has them, in order of arrival, with `superseded`.
+        before: finds every stored version of a key, in order of arrival, with `superseded`. Without a revision a column
+            that came later makes a new version.
         arrived: in a repair, by record number: batch and record number that each row came with. Without a revision
             they tell that a newer version has come meanwhile.
     """
@@ -54,12 +56,13 @@ def sort_versions(
     current: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     came: dict[tuple[Any, ...], tuple[int, ...]] = {}
     seen: dict[tuple[Any, ...], dict[Any, tuple[Any, ...]]] = {}
-    known = lookup(rows.select(contract.identity).unique()) if rows.height else rows
+    known = before.find(rows.select(contract.identity).unique()) if rows.height else rows
     history = known.sort("batch_seq", "row_no") if "superseded" in known.columns else known.clear()
-    marks = history.select("superseded", "batch_seq", "row_no").rows() if history.height else []
-    for content, (superseded, *arrival) in zip(history.select(columns).rows(), marks, strict=True):
-        key = tuple(content[at] for at in key_at)
-        seen.setdefault(key, {})[content[revision] if revision is not None else None] = content
+    marks = history.select("superseded", "shard", "batch_seq", "row_no").rows() if history.height else []
+    batches: dict[tuple[Any, ...], tuple[str, int]] = {}
+    for content, (superseded, shard, *arrival) in zip(history.select(columns).rows(), marks, strict=True):
+        key, of = tuple(content[at] for at in key_at), content[revision] if revision is not None else None
+        seen.setdefault(key, {})[of], batches[key, of] = content, (shard, arrival[0])
         if not superseded:
             current[key], came[key] = content, tuple(arrival)
     fates: list[bool | None] = []
@@ -68,15 +71,19 @@ def sort_versions(
     for row_no, content in zip(rows["row_no"], rows.select(columns).rows(), strict=True):
         key = tuple(content[at] for at in key_at)
         now, of = current.get(key), content[revision] if revision is not None else None
-        before = now if revision is None else seen.get(key, {}).get(of)
+        same = now if revision is None else seen.get(key, {}).get(of)
         fate: bool | None = None
-        if before == content:
+        if same == content:
             duplicates.append(row_no)
-        elif revision is not None and before is not None:
-            why = ", ".join(n for n, old, new in zip(columns, before, content, strict=True) if old != new)
-            conflicts.append(
-                Fault(row_no, "key.conflict", str(key)[:200], f"revision {of} is stored with another {why}")
-            )
+        elif revision is not None and same is not None:
+            compared = before.carried(*batches[key, of]) if (key, of) in batches else columns
+            values = zip(columns, same, content, strict=True)
+            why = ", ".join(name for name, old, new in values if old != new and name in compared)
+            if why:
+                detail = f"revision {of} is stored with another {why}"
+                conflicts.append(Fault(row_no, "key.conflict", shown_identity(contract, key), detail))
+            else:
+                duplicates.append(row_no)
         else:
             own = tuple(arrived[row_no]) if arrived else _LAST
             newer = now is None or (_newer(of, now[revision]) if revision is not None else own >= came[key])

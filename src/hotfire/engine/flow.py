@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from hotfire.contract.check import judge
+from hotfire.contract.lens import carried
 from hotfire.contract.model import Contract, wire
-from hotfire.engine.dedupe import sort_out
+from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.entities import sort_versions
 from hotfire.engine.memory import Memory
 from hotfire.rows import LIVE, Counts, Fault, Outcome, Plan, Rejected, Verdict
@@ -28,8 +29,9 @@ class Flow:
     Attributes:
         reread: reads a planned span again, whichever source it came from.
         contract_of: from the hash in a plan to the contract it was made under.
-        lake: None where nothing follows (a dry run).
+        lake: None where there is none.
         lake_only: rows are kept in the lake and not in the store; they are written there before the commit.
+        dry_run: nothing is written to the lake; the store keeps what it is given until it is closed.
     """
 
     contract: Contract
@@ -42,6 +44,7 @@ class Flow:
     contract_of: Callable[[str], Contract]
     shard: str = LIVE
     lake_only: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,15 @@ def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) 
 def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory: Memory) -> tuple[Outcome, Memory]:
     """Everything the batch changes: fates, clocks, quarantine, ledger. Nothing is changed yet."""
     if contract.kind == "telemetry":
-        look_up = partial(_stored_before, flow, contract, plan)
-        fates = sort_out(contract, batch.verdict.rows, memory, look_up, repair=plan.repair)
+        before = Stored(partial(_stored_before, flow, contract, plan), partial(_carried, flow, contract))
+        fates = sort_out(contract, batch.verdict.rows, memory, before, repair=plan.repair)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
         kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
     else:
         arrived = plan.span.parts[0].place.facts["arrived"] if plan.repair else ()
-        versions = sort_versions(contract, batch.verdict.rows, partial(flow.store.stored, contract), arrived)
+        before = Stored(partial(flow.store.stored, contract), partial(_carried, flow, contract))
+        versions = sort_versions(contract, batch.verdict.rows, before, arrived)
         kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
         assets, after = None, memory
     rejected = {**batch.verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}
@@ -104,7 +108,19 @@ def _stored_before(flow: Flow, contract: Contract, plan: Plan, identities: pl.Da
     if not (flow.lake_only and flow.lake):
         return flow.store.stored(contract, identities)
     own = (pl.col("shard") == plan.shard) & (pl.col("batch_seq") >= plan.batch_seq)
-    return flow.lake.stored(contract, identities).filter(~own)
+    found = flow.lake.stored(contract, identities).filter(~own)
+    if not flow.dry_run:
+        return found
+    tried = flow.store.stored(contract, identities)
+    return pl.concat([found.select(tried.columns), tried]) if tried.height else found
+
+
+def _carried(flow: Flow, contract: Contract, shard: str, batch_seq: int) -> Collection[str]:
+    """The columns that rows of an earlier batch have values of their own in."""
+    judged_by = flow.store.query("ledger_batch", stream=contract.stream, shard=shard, batch_seq=batch_seq)[
+        "contract"
+    ].item()
+    return carried(contract, contract if judged_by == contract.hash else flow.contract_of(judged_by))
 
 
 def _moved(

@@ -39,14 +39,18 @@ class Follower:
         self._upto = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._appending: Future[None] | None = None
-        if flow.lake is not None:
-            marker = flow.lake.marker(flow.contract.stream, flow.shard)
-            self._check(marker, checkpoint)
-            self.catch_up(marker)
+        self._lake = None if flow.dry_run else flow.lake
+        if self._lake is not None:
+            marker = self._lake.marker(flow.contract.stream, flow.shard)
+            self._check(self._lake, marker, checkpoint)
+            if marker < checkpoint.committed_seq:
+                self.catch_up(marker)
+            if flow.lake_only:
+                self.flush()
 
     def follow(self, batch_seq: int, rows: pl.DataFrame) -> None:
         """A batch was committed. May wait for the append before the last one."""
-        if self._flow.lake is None or self._flow.lake_only:
+        if self._lake is None:
             return
         self._waiting.append(rows)
         self._upto = batch_seq
@@ -65,11 +69,11 @@ class Follower:
 
     def catch_up(self, after: int) -> None:
         """Take committed batches after a batch as the store has them, in the columns of today's contract."""
-        if self._flow.lake is not None and not self._flow.lake_only:
+        if self._lake is not None:
             for batch_seq, rows in self._flow.store.batches(self._flow.contract, self._flow.shard, after):
                 self.follow(batch_seq, rows)
 
-    def _check(self, marker: int, checkpoint: Checkpoint) -> None:
+    def _check(self, lake: Lake, marker: int, checkpoint: Checkpoint) -> None:
         contract, committed = self._flow.contract, checkpoint.committed_seq
         planned = committed + 1 if self._flow.lake_only and checkpoint.unfinished else committed
         if marker > planned:
@@ -78,14 +82,14 @@ class Follower:
                 "the store is older than the lake.",
                 "Was the store restored from a backup? `hotfire doctor --repair` takes the lake back to the store.",
             )
-        if marker == 0 and self._flow.lake and is_foreign(self._flow.lake, contract.stream, self._flow.shard):
+        if marker == 0 and is_foreign(lake, contract.stream, self._flow.shard):
             raise LakeUnusable(f"The lake of {contract.stream} holds rows of another store.", FOREIGN)
 
     def _append(self) -> None:
         self._wait()
         rows, self._waiting = pl.concat(self._waiting), []
-        assert self._flow.lake is not None
-        append, contract = self._flow.lake.append, self._flow.contract
+        assert self._lake is not None
+        append, contract = self._lake.append, self._flow.contract
         self._appending = self._thread.submit(append, contract, self._flow.shard, self._upto, rows)
 
     def _wait(self) -> None:

@@ -13,10 +13,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from hotfire.engine.flow import Flow, Judged, judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
-from hotfire.errors import SourceChanged
+from hotfire.errors import Refused, SourceChanged
 from hotfire.rows import Counts, Outcome, Place, Plan, Position
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) ->
                 outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory)
                 reader.go_on()
                 _commit(flow, outcome, flow.contract, checkpoint.epoch)
-                follower.follow(batch_seq, outcome.rows)
+                if not flow.lake_only:
+                    follower.follow(batch_seq, outcome.rows)
                 flow.source.acknowledge(_past({}, plan))
                 total += outcome.counts
                 watch(outcome)
@@ -83,7 +86,7 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
 
 def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> None:
     """The commit point. Rows that are kept only in the lake are there before it, fenced by the batch number."""
-    if flow.lake_only and flow.lake:
+    if flow.lake_only and flow.lake and not flow.dry_run:
         flow.lake.append(contract, flow.shard, outcome.plan.batch_seq, outcome.rows)
         flow.store.commit(replace(outcome, rows=outcome.rows.clear()), contract, epoch)
     else:
@@ -129,5 +132,21 @@ def _past(position: Position, plan: Plan) -> Mapping[str, Place]:
 def _memory(flow: Flow) -> Memory:
     if flow.contract.kind == "entity":
         return remember(flow.contract, flow.store.assets(flow.contract), None)
-    recent = None if flow.lake_only else flow.store.recent(flow.contract, WINDOW_NS)
-    return remember(flow.contract, flow.store.assets(flow.contract), recent)
+    assets = flow.store.assets(flow.contract)
+    if flow.lake_only:
+        return remember(flow.contract, assets, None)
+    recent = flow.store.recent(flow.contract, WINDOW_NS)
+    _hold_every_asset(flow.contract, assets, recent)
+    return remember(flow.contract, assets, recent)
+
+
+def _hold_every_asset(contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame) -> None:
+    """The store keeps each asset's newest rows, or duplicates of them would not be found."""
+    asset = contract.identity[0]
+    gone = assets.filter(pl.col("stored") > 0).join(recent, left_on="asset", right_on=asset, how="anti")
+    if gone.height:
+        raise Refused(
+            f"The store holds no rows of {gone['asset'][0]} of {contract.stream}, which has {gone['stored'][0]:,}: "
+            "the stream was kept only in the lake.",
+            f"Set lake_only = true in [streams.{contract.stream}] again.",
+        )

@@ -134,15 +134,16 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.close()
 
     def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
-        lake: Lake | None = None if self.dry_run else self.lake
-        only = self.settings.stream(contract.stream).lake_only and not self.dry_run
+        only = self.settings.stream(contract.stream).lake_only
+        lake: Lake | None = self.lake if only or not self.dry_run else None
         if only and contract.kind == "entity":
             raise UserError(
                 f"The stream {contract.stream} holds entities: their versions are compared in the store.",
                 f"Remove lake_only from [streams.{contract.stream}].",
             )
         reread = partial(self.reread, contract)
-        return Flow(contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of, lake_only=only)
+        parts = (contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of)
+        return Flow(*parts, lake_only=only, dry_run=self.dry_run)
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotfire.contract.model import Column, Contract
+from hotfire.engine.dedupe import Stored
 from hotfire.engine.entities import sort_versions
 
 BY_ARRIVAL = Contract(
@@ -69,11 +70,13 @@ def actual(contract: Contract, rows: Sequence[Row], batch: int) -> list[str]:
     fates: list[str] = []
 
     def look_up(keys: pl.DataFrame) -> pl.DataFrame:
-        return table.join(keys, on=list(contract.identity), how="semi", nulls_equal=True)
+        return table.join(keys, on=list(contract.identity), how="semi", nulls_equal=True).with_columns(
+            shard=pl.lit("live")
+        )
 
     for batch_seq, start in enumerate(range(0, len(rows), batch)):
         frame = pl.DataFrame(rows[start : start + batch], schema=SCHEMA, orient="row").with_row_index("row_no")
-        found = sort_versions(contract, frame, look_up)
+        found = sort_versions(contract, frame, Stored(look_up, lambda *_: SCHEMA))
         kept = found.kept.with_columns(batch_seq=pl.lit(batch_seq, dtype=pl.Int64)).select(table.columns)
         table = pl.concat([table, kept])
         named = {no: "superseded" if beaten else "stored" for no, beaten in kept.select("row_no", "superseded").rows()}
@@ -100,7 +103,7 @@ def test_without_a_revision_the_last_one_wins(rows: list[Row], batch: int) -> No
 def test_a_conflict_names_what_differs() -> None:
     """The revision, and the columns in which the two rows disagree."""
     frame = pl.DataFrame([("a", 1, 1, 1.0), ("a", 1, 1, 2.0)], schema=SCHEMA, orient="row").with_row_index("row_no")
-    (fault,) = sort_versions(BY_REVISION, frame, lambda _: frame.clear()).conflicts
+    (fault,) = sort_versions(BY_REVISION, frame, Stored(lambda _: frame.clear(), lambda *_: SCHEMA)).conflicts
     assert (fault.row_no, fault.check, fault.detail) == (1, "key.conflict", "revision 1 is stored with another x")
 
 
@@ -109,8 +112,8 @@ def test_the_replayed_row_keeps_its_place_in_the_order() -> None:
     frame = pl.DataFrame([("a", 1, None, 5.0), ("b", 1, None, 5.0)], schema=SCHEMA, orient="row").with_row_index(
         "row_no"
     )
-    stored = [("a", 1, None, 1.0, 3, 0, False), ("b", 1, None, 1.0, 3, 2, False)]
-    schema = {**SCHEMA, "batch_seq": pl.Int64, "row_no": pl.Int64, "superseded": pl.Boolean}
+    stored = [("a", 1, None, 1.0, "live", 3, 0, False), ("b", 1, None, 1.0, "live", 3, 2, False)]
+    schema = {**SCHEMA, "shard": pl.String, "batch_seq": pl.Int64, "row_no": pl.Int64, "superseded": pl.Boolean}
     history = pl.DataFrame(stored, schema=schema, orient="row")
-    kept = sort_versions(BY_ARRIVAL, frame, lambda _: history, [(3, 1), (3, 1)]).kept
+    kept = sort_versions(BY_ARRIVAL, frame, Stored(lambda _: history, lambda *_: SCHEMA), [(3, 1), (3, 1)]).kept
     assert kept.select("id", "superseded").rows() == [("a", False), ("b", True)]

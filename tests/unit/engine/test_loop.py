@@ -13,7 +13,7 @@ import pytest
 from hotfire.contract.model import Column, Contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
-from hotfire.errors import LakeUnusable, OwnedElsewhere, SourceChanged
+from hotfire.errors import LakeUnusable, OwnedElsewhere, Refused, SourceChanged
 from hotfire.rows import LIVE, Outcome, Position
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse
@@ -269,3 +269,36 @@ def test_duplicates_of_the_far_past_are_found_after_a_restart(bench: Path) -> No
         stand.run(ListSource([*first, *again], 2))
         fates = list(stand.came().fates.values())[6:]
         assert fates == [*[("duplicate",)] * 3, ("open", "key.conflict"), ("duplicate",), ("stored", "late")]
+
+
+def test_a_copy_is_compared_in_the_columns_that_its_first_version_had(stand: Stand) -> None:
+    """A column that joined the contract later makes no conflict of a copy; any other difference does."""
+    rows = [{"a": "A", "t": t, "x": 1.0, "y": 2.0} for t in range(3)]
+    stand.run(ListSource(rows, 2))
+    later = Stand(stand.folder, WIDER, known=stand.known)
+    again = {"a": "A", "t": 9, "x": 1.0, "y": 4.0}
+    later.run(ListSource([*rows, *rows, {"a": "A", "t": 0, "x": 9.0, "y": 2.0}, {**again, "y": 3.0}, again], 2))
+    fates = list(later.came().fates.values())[3:]
+    assert fates == [*[("duplicate",)] * 3, ("open", "key.conflict"), ("stored",), ("open", "key.conflict")]
+
+
+def test_rows_kept_only_in_the_lake_keep_a_stream_there(bench: Path) -> None:
+    """The store alone would take every one of them for new: refused, and nothing is done."""
+    Stand(bench, CONTRACT, lake_only=True).run(ListSource(items(4), 2))
+    with pytest.raises(Refused, match="kept only in the lake"):
+        Stand(bench, CONTRACT).run(ListSource(items(6), 2))
+    stand = Stand(bench, CONTRACT, lake_only=True)
+    stand.run(ListSource(items(6), 2))
+    assert stand.came().totals["stored"] == 6
+    assert stand.balance().differences == []
+
+
+def test_rows_of_the_store_are_known_where_the_lake_alone_goes_on(bench: Path) -> None:
+    """The lake catches up with the store before it takes over: a copy is a duplicate, also where the lake was behind."""
+    stand, fuse = Stand(bench, CONTRACT), Fuse("lake.append")
+    with pytest.raises(Crash):
+        stand.run(ListSource(items(4), 2), fuse)
+    only = Stand(bench, CONTRACT, lake_only=True)
+    only.run(ListSource([*items(4), *items(4), *items(1, 9)], 2))
+    came = only.came()
+    assert (came.totals["stored"], came.totals["duplicate"], len(came.lake)) == (5, 4, 5)

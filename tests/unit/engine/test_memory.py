@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfire.contract.model import Column, Contract
-from hotfire.engine.dedupe import sort_out
+from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.memory import Memory, Run, contents, empty_assets, identities, remember, sorted_run
 
 CONTRACT = Contract(
@@ -80,9 +80,9 @@ def test_a_shared_hash_is_no_duplicate() -> None:
 
     def look_up(ids: pl.DataFrame) -> pl.DataFrame:
         asked.append(ids)
-        return row.clear()
+        return row.clear().with_columns(shard=pl.lit("live"), batch_seq=pl.lit(1))
 
-    found = sort_out(CONTRACT, row, replace(memory, runs=(other,)), look_up)
+    found = sort_out(CONTRACT, row, replace(memory, runs=(other,)), Stored(look_up, lambda *_: SCHEMA))
     assert (found.stored.height, found.duplicates, found.conflicts) == (1, [], [])
     assert [ids.rows() for ids in asked] == [[("A", 8, 0)]]
 
@@ -92,7 +92,7 @@ def test_the_memory_stays_within_its_capacity() -> None:
     memory = Memory(empty_assets(), capacity=50, most_runs=2)
     for start in range(0, 3000, 10):
         batch = rows(*(("A", start + at, None, 1.0, 1.0) for at in range(10)))
-        memory = sort_out(CONTRACT, batch, memory, lambda ids: ids).memory
+        memory = sort_out(CONTRACT, batch, memory, Stored(lambda ids: ids, lambda *_: SCHEMA)).memory
         assert sum(len(run.ids) for run in memory.runs) <= 50 + 2 * 10
 
 
@@ -101,5 +101,5 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
     memory = Memory(empty_assets(), window_ns=100, most_runs=2)
     for start in range(0, 3000, 10):
         batch = rows(*(("A", start + at, None, 1.0, 1.0) for at in range(10)))
-        memory = sort_out(CONTRACT, batch, memory, lambda ids: ids).memory
+        memory = sort_out(CONTRACT, batch, memory, Stored(lambda ids: ids, lambda *_: SCHEMA)).memory
         assert sum(len(run.ids) for run in memory.runs) <= 101 + 2 * 10
