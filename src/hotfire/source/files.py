@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Place, Position, Span
-from hotfire.source import spool
+from hotfire.source import stdin
 from hotfire.source.compression import compression_of
 from hotfire.source.contents import Contents, Room, Slice, Taken, open_contents
 from hotfire.source.formats import Chunk
@@ -175,7 +175,7 @@ class FileSource:
         if self._settings.spool is None:
             raise UserError("Standard input needs a spool folder.", "Give a file instead of `-`.")
         if self._spool is None:
-            self._spool = spool.take(self._stdin or sys.stdin.buffer, self._settings.spool)
+            self._spool = stdin.take(self._stdin or sys.stdin.buffer, self._settings.spool)
         return self._spool
 
     def _look(self, path: Path) -> Seen | None:
