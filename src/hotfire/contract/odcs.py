@@ -12,6 +12,7 @@ import msgspec
 
 from hotfire.contract.document import Document, Path, did_you_mean, read_document
 from hotfire.contract.formulas import judge_formulas
+from hotfire.contract.limits import judge_limits
 from hotfire.contract.model import Contract
 from hotfire.contract.schema import read_stream
 from hotfire.contract.settings import read_settings
@@ -60,6 +61,7 @@ def read_versions(texts: Sequence[tuple[str, str]]) -> list[Version]:
             _check_succession(version.doc, version.contract, versions)
             if not version.doc.remarks:
                 judge_formulas(version.doc, version.contract, versions[-1].contract if versions else None)
+                judge_limits(version.doc, version.contract)
             digest = text_hash([*(text for _, text in texts[: len(versions)]), text])
             version = replace(version, contract=replace(version.contract, hash=digest))
         versions.append(version)

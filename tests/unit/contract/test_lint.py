@@ -1,4 +1,4 @@
-"""Lint: everything compiling refuses, then units and limits; never an exception."""
+"""Lint: everything compiling refuses, then units, limits out of reach and awkward names; never an exception."""
 
 from __future__ import annotations
 
@@ -64,6 +64,16 @@ def test_limits_in_another_unit() -> None:
     old = "warning: {high: 285}\n              critical: {high: 300, low: 40}"
     new = "unit: kPa\n              warning: {high: 28500}\n              critical: {high: 40000, low: 4000}"
     assert [message for _, _, message, _ in remarks(old, new)] == ["high 400 is never passed: readings end at 350"]
+
+
+def test_a_name_that_sql_keeps_for_itself() -> None:
+    """A column called like an SQL word compiles; lint warns, and says how to live with it."""
+    text = ENGINES.replace("name: note", "name: order")
+    (found,) = lint([("v1.yaml", text)])
+    assert (found.level, found.field, found.message) == ("warning", "order", "is an SQL word")
+    assert "hotfire.path" in found.suggestion
+    assert '"order"' in found.suggestion
+    assert text.splitlines()[found.line - 1].count("name: order") == 1
 
 
 def test_a_unit_that_changes_unseen() -> None:

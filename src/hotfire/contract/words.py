@@ -1,0 +1,17 @@
+"""Words that SQL keeps for itself: a column called so has to stand in double quotes in every statement."""
+
+from __future__ import annotations
+
+SQL_WORDS = frozenset(
+    """
+    all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case cast check
+    collate collation column concurrently constraint create cross current_catalog current_date current_role
+    current_time current_timestamp current_user default deferrable desc describe distinct do else end except exists
+    false fetch for foreign freeze from full glob grant group having ilike in initially inner intersect interval
+    into is isnull join lambda lateral leading left like limit localtime localtimestamp natural not notnull null
+    offset on only or order outer overlaps pivot pivot_longer pivot_wider placing positional primary qualify
+    references returning right select semi session_user show similar some summarize symmetric table tablesample then
+    to trailing true union unique unpack unpivot user using values variadic verbose view when where window with
+    """.split()
+)
+"""What DuckDB cannot read bare as a column, or takes for something else; with what PostgreSQL and Polars add to it."""
