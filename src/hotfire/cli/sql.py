@@ -25,7 +25,7 @@ _SHOWN = 1000
 def sql(statement: str, units: Sequence[str], *, as_csv: bool) -> Answer:
     """Ask the tables: `select ... from STREAM`, `lake.STREAM` for the whole history."""
     from hotfire.sql.duck import query
-    from hotfire.sql.records import records
+    from hotfire.sql.records import csv, records
     from hotfire.sql.units import header
     from hotfire.workspace.tables import tables
     from hotfire.workspace.wiring import Workspace
@@ -33,7 +33,7 @@ def sql(statement: str, units: Sequence[str], *, as_csv: bool) -> Answer:
     with Workspace(settings_of()) as workspace:
         result = query(statement, tables(workspace), dict(_unit(one) for one in units))
     if as_csv:
-        return Answer(records(result.frame), [result.frame.write_csv().rstrip("\n")])
+        return Answer(records(result.frame), [csv(result.frame).rstrip("\n")])
     names = [header(name, result.units) for name in result.frame.columns]
     return Answer(records(result.frame), _table(names, result.frame))
 

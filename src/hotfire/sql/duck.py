@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 
-from hotfire.errors import LakeUnusable, Refused, UserError
-from hotfire.sql.parse import Named, names, one_reading_statement
+from hotfire.contract.words import SQL_WORDS
+from hotfire.errors import ContractError, LakeUnusable, Refused, UserError
+from hotfire.sql.parse import Named, bare_words, names, one_reading_statement
 from hotfire.sql.units import converted, labels
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> 
         UserError: the statement writes, names something unknown, or is wrong; a unit does not fit.
         Refused: the lake or the marts cannot be read.
     """
-    statement = one_reading_statement(text)
+    try:
+        statement = one_reading_statement(text)
+    except duckdb.ParserException as error:
+        raise UserError(str(error), _quoting(text, tables)) from error
     if SHOW_TABLES.fullmatch(statement):
         lakes = [f"lake.{name}" for name in tables.names if tables.lake(name) is not None]
         found = dict.fromkeys([*tables.names, *lakes])
@@ -219,6 +223,20 @@ def _explained(error: duckdb.Error, tables: Tables) -> UserError | Refused:
         hint = f"Did you mean {near[0]}? " if near else ""
         return UserError(f"There is no table {missing}.", f"{hint}There are {', '.join(tables.names)}.")
     return UserError(text)
+
+
+def _quoting(text: str, tables: Tables) -> str:
+    """What helps where a statement is not SQL: most often a column is called like one of SQL's words."""
+    columns: set[str] = set()
+    for name in tables.names:
+        with suppress(ContractError):
+            contract = tables.contract(name)
+            columns |= {column.name for column in contract.columns} if contract else set()
+    meant = sorted(columns & SQL_WORDS & bare_words(text))
+    if not meant:
+        return "Texts stand in single quotes; columns bare, or in double quotes."
+    named = ", ".join(f'"{name}"' for name in meant)
+    return f"SQL keeps {', '.join(meant)} for itself: if you mean the column, write {named}, in double quotes."
 
 
 def _contracts(named: Named, tables: Tables) -> list[Contract]:

@@ -46,12 +46,10 @@ def one_reading_statement(text: str) -> str:
     """The statement, if it is one and only reads.
 
     Raises:
-        UserError: it is none, more than one, one that writes, or not SQL.
+        UserError: it is none, more than one, or one that writes.
+        duckdb.ParserException: it is not SQL.
     """
-    try:
-        statements = duckdb.extract_statements(text)
-    except duckdb.Error as error:
-        raise UserError(str(error)) from error
+    statements = duckdb.extract_statements(text)
     if len(statements) != 1:
         raise UserError(f"hotfire sql takes one statement, not {len(statements)}.", "Run them one after another.")
     statement = statements[0]
@@ -83,6 +81,11 @@ def names(connection: DuckDBPyConnection, statement: str) -> Named:
         None if everything else frozenset(_columns(nodes)),
         None if opaque else frozenset(_made(nodes)),
     )
+
+
+def bare_words(text: str) -> set[str]:
+    """Every word of a text, SQL or not, in lower case; without those that stand in quotes of either kind."""
+    return {word.lower() for word in re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'|\"[^\"]*\"", " ", text))}
 
 
 def _guessed(statement: str) -> Named:

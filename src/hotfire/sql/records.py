@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,6 +19,21 @@ def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """The rows as dictionaries: instants ISO 8601 with all their decimals, bytes base64, NaN and infinities null."""
     columns = [_column(frame[name]) for name in frame.columns]
     return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def csv(frame: pl.DataFrame) -> str:
+    """The rows as comma-separated values under a header, each value as in `records`; lists and structs as JSON."""
+    plain = [_written(values) for values in frame.iter_columns()]
+    return pl.DataFrame(plain).write_csv()
+
+
+def _written(values: pl.Series) -> pl.Series:
+    if values.dtype.is_integer() or values.dtype in (pl.String, pl.Boolean, pl.Null):
+        return values
+    if values.dtype.is_float():
+        return values.to_frame().select(pl.when(pl.first().is_finite()).then(pl.first())).to_series()
+    texts = [one if one is None or isinstance(one, str) else json.dumps(one) for one in _column(values)]
+    return pl.Series(values.name, texts, dtype=pl.String)
 
 
 def _column(values: pl.Series) -> list[Any]:

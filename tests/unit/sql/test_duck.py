@@ -238,6 +238,34 @@ def test_mistakes_are_explained(stand: Stand, text: str, says: str, does: str) -
     assert does in caught.value.do
 
 
+AWKWARD = replace(
+    READINGS, columns=tuple(replace(one, name="order") if one.name == "part" else one for one in READINGS.columns)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "does"),
+    [
+        ("select order from readings", 'write "order", in double quotes'),
+        ("select max(order) from readings where value = 'order'", 'write "order", in double quotes'),
+        ('select "order" frm readings readings', "Texts stand in single quotes"),
+        ("select value from readings where and", "Texts stand in single quotes"),
+    ],
+)
+def test_a_column_called_like_an_sql_word(stand: Stand, text: str, does: str) -> None:
+    """Where the parser stumbles over such a column, the error says to quote it; in quotes it can be asked for."""
+    tables = Tables(
+        names=["readings"],
+        table=lambda _, __: stand.rows["readings"].rename({"part": "order"}),
+        contract=lambda _: AWKWARD,
+        lake=lambda _: None,
+    )
+    with pytest.raises(UserError, match="syntax error") as caught:
+        query(text, tables)
+    assert does in caught.value.do
+    assert query('select "order" from readings', tables).frame.columns == ["order"]
+
+
 def test_suggestions_know_columns_that_were_not_read(stand: Stand) -> None:
     """A misspelt column is compared with all columns of the table, not only with those in use."""
     with pytest.raises(UserError, match=r'Candidate bindings: .*"value"'):
