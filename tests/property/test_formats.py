@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotfire.contract.model import Check, Column, Contract
+from hotfire.contract.check import judge
+from hotfire.contract.model import Check, Column, Contract, TimeFormat, wire
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.stand import Came, Stand, scratch
@@ -119,3 +120,48 @@ def test_formats_may_be_mixed_in_one_stream(seed: int, formats: list[str], batch
     """Files of all formats one after the other, in any batches, are as one file."""
     rows = records(seed, 25)
     assert told(came(rows, formats, batch)) == told(came(rows, ["jsonl"], 1000))
+
+
+def epochs(path: Path, form: TimeFormat, *, coerce: bool = False) -> list[object]:
+    """What each record of a file comes to as an epoch: its nanoseconds, or the checks it breaks."""
+    columns = (Column("a", "string"), Column("t", "timestamp", format=form, coerce=coerce))
+    contract = Contract("s", "1.0.0", "entity", columns, key=("a",))
+    os.utime(path, ns=(10**18, 10**18))
+    with closing(FileSource([str(path)], FileSettings(), ManualClock())) as source:
+        read = source.poll({})
+        assert read is not None
+        assert source.problems == []
+        verdict = judge(contract, read.records.decode(wire(contract)), 0)
+    stored = dict(verdict.rows.select("row_no", "t_ns").rows())
+    broken = {no: [fault.check for fault in faults] for no, faults in verdict.rejected.items()}
+    return [(stored | broken)[no] for no in range(len(stored) + len(broken))]
+
+
+WRITTEN = st.one_of(
+    st.integers(-(2**66), 2**66).map(str),
+    st.integers(-(10**10), 10**10).flatmap(lambda whole: st.from_regex(rf"\A{whole}\.[0-9]{{1,20}}\Z")),
+    st.floats(-1e19, 1e19).map(repr),
+    st.from_regex(r"\A-?[1-9](\.[0-9]{1,20})?[eE][+-]?[0-9]{1,3}\Z"),
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(WRITTEN, min_size=1, max_size=12), st.sampled_from(["epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]))
+def test_an_epoch_is_the_same_instant_in_every_format(texts: list[str], form: TimeFormat) -> None:
+    """A number's text in JSON and in a table, that text coerced, and its float64 in Parquet: one instant or fault."""
+    with scratch() as folder:
+        lines = "".join(f'{{"a": "{no}", "t": {text}}}\n' for no, text in enumerate(texts))
+        quoted = "".join(f'{{"a": "{no}", "t": "{text}"}}\n' for no, text in enumerate(texts))
+        table = "a;t\n" + "".join(f"{no};{text}\n" for no, text in enumerate(texts))
+        for name, content in {"t.jsonl": lines, "q.jsonl": quoted, "t.csv": table}.items():
+            (folder / name).write_text(content)
+        pl.DataFrame({"a": list(map(str, range(len(texts)))), "t": texts}).write_parquet(folder / "q.parquet")
+        expected = epochs(folder / "t.jsonl", form)
+        assert epochs(folder / "t.csv", form) == expected
+        assert epochs(folder / "q.jsonl", form, coerce=True) == expected
+        assert epochs(folder / "q.parquet", form, coerce=True) == expected
+        fractions = [text if "." in text or "e" in text.lower() else f"{text}.0" for text in texts]
+        (folder / "f.csv").write_text("a;t\n" + "".join(f"{no};{text}\n" for no, text in enumerate(fractions)))
+        floats = pl.Series("t", list(map(float, texts)), dtype=pl.Float64)
+        pl.DataFrame([pl.Series("a", list(map(str, range(len(texts))))), floats]).write_parquet(folder / "f.parquet")
+        assert epochs(folder / "f.csv", form) == epochs(folder / "f.parquet", form)

@@ -31,7 +31,7 @@ _SETTINGS_OF = {
     "unit": NUMBERS,
     "out_of_range": NUMBERS,
     "limits": NUMBERS,
-    "coerce": (*NUMBERS, "boolean"),
+    "coerce": (*NUMBERS, "boolean", "timestamp"),
     "format": ("timestamp",),
     "zone": ("timestamp",),
 }
@@ -96,6 +96,8 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
     for key in settings.values:
         if kind not in _SETTINGS_OF.get(key, (kind,)):
             settings.error(key, f"means nothing for a {kind}", f"remove it, or use {' or '.join(_SETTINGS_OF[key])}")
+    if kind == "timestamp" and settings.values.get("coerce") and settings.values.get("format", "iso") == "iso":
+        settings.error("coerce", "means nothing for an instant in ISO 8601: that is text", "remove it")
     options = _options(doc, raw, where, name, kind)
     low, exclusive_low = _bound(options, "minimum", "exclusiveMinimum", max)
     high, exclusive_high = _bound(options, "maximum", "exclusiveMaximum", min)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-
 import polars as pl
 
 from hotfire.contract.model import TimeFormat
@@ -27,8 +25,12 @@ _ISO = (
     r"(?<zone>[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
 )
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_NUMBER = r"^(?<whole>-?[0-9]+)(?:\.(?<fraction>[0-9]+))?$"
-_POWER = r"^-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+$"
+_WHOLE = r"^-?[0-9]+$"
+NUMBER = r"^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+"""What is an epoch where it stands as text."""
+_SHORTEST = r"^(?<sign>-?)(?<whole>[0-9]+)(?:\.(?<fraction>[0-9]+))?(?:e\+?(?<power>-?[0-9]+))?$"
+_LONGEST = 40
+"""More digits than any instant has nanoseconds."""
 
 Judged = tuple[pl.Series, pl.Series]
 """Values and faults: where a value is null, the fault says why; both are null where the source had none."""
@@ -38,17 +40,18 @@ def to_ns(values: pl.Series, form: TimeFormat, zone: str | None = None) -> Judge
     """Instants as Int64 nanoseconds since 1970 in UTC, and beside each that is none, a few words why.
 
     Args:
-        values: String (ISO 8601, or the decimal text of an epoch), integers or floats (an epoch), or Datetime.
-            The fraction of a float is that of its shortest decimal: 1594598726.5393324 s is exact to the digit.
+        values: String (ISO 8601, or an epoch as it is written), integers or floats (an epoch), or Datetime.
+            A whole number is exact. Any other is the float64 nearest to it, read through that float's shortest
+            decimal, however it was written: 1594598726.5393324 s is exact to the digit.
         form: how the source writes instants; a Datetime needs none.
         zone: the IANA zone of times that come without one; None makes them a fault.
     """
     if isinstance(values.dtype, pl.Datetime):
         return _from_datetime(values, values.dtype, zone)
     if values.dtype == pl.String:
-        return _from_iso(values, zone) if form == "iso" else _from_decimal(values, _DECIMALS[form])
+        return _from_iso(values, zone) if form == "iso" else _from_text(values, form)
     if form != "iso" and values.dtype.is_float():
-        return _from_decimal(values.cast(pl.Float64).cast(pl.String), _DECIMALS[form])
+        return _from_float(values, form)
     if form != "iso" and values.dtype.is_integer():
         return _from_whole(values, _UNITS[form])
     return pl.Series(values.name, [None] * len(values), dtype=pl.Int64), _everywhere(values, NOT_A_TIME)
@@ -163,50 +166,45 @@ def _from_whole(values: pl.Series, unit_ns: int) -> Judged:
     return _only(whole, fits) * unit_ns, _only(_everywhere(values, OUT_OF_RANGE), ~fits.fill_null(value=False))
 
 
-def _from_decimal(values: pl.Series, decimals: int) -> Judged:
-    """Decimal texts, moved by `decimals` digits, without ever being a float."""
-    parts = values.str.extract_groups(_NUMBER).struct.unnest().with_columns(pl.col("fraction").fill_null(""))
-    digits = pl.col("whole") + pl.col("fraction").str.slice(0, decimals).str.pad_end(decimals, "0")
+def _from_text(values: pl.Series, form: TimeFormat) -> Judged:
+    """Epochs as text: whole numbers exactly, all others as JSON and Parquet have them, through a float64."""
+    whole = values.str.contains(_WHOLE).fill_null(value=False)
+    ns, faults = _from_whole(_only(values, whole), _UNITS[form])
+    rest = (values.is_not_null() & ~whole).arg_true()
+    if len(rest):
+        texts = values.gather(rest)
+        floats = _only(texts, texts.str.contains(NUMBER)).cast(pl.Float64, strict=False)
+        rest_ns, rest_faults = _from_float(floats, form)
+        none = _only(_everywhere(texts, NOT_A_TIME), floats.is_null())
+        ns, faults = ns.scatter(rest, rest_ns), faults.scatter(rest, rest_faults.zip_with(none.is_null(), none))
+    return ns.alias(values.name), faults
+
+
+def _from_float(values: pl.Series, form: TimeFormat) -> Judged:
+    """The digits of each float64's shortest decimal with the point moved, never a product of floats."""
+    shortest = values.cast(pl.Float64).cast(pl.String).str.extract_groups(_SHORTEST).struct.unnest()
+    power = pl.col("power").cast(pl.Int64).fill_null(0) + _DECIMALS[form]
+    parts = shortest.select(
+        "sign",
+        (pl.col("whole") + pl.col("fraction").fill_null("")).alias("digits"),
+        (pl.col("whole").str.len_bytes().cast(pl.Int64) + power).clip(0, _LONGEST).alias("point"),
+    )
+    head = pl.col("digits").str.slice(0, pl.col("point")).str.pad_end(pl.col("point"), "0")
+    number = pl.col("sign") + pl.when(pl.col("point") > 0).then(head).otherwise(pl.lit("0"))
     exact = parts.select(
-        digits.cast(pl.Int64, strict=False).alias("ns"),
-        pl.col("fraction").str.slice(decimals).str.contains("[1-9]").alias("too_fine"),
-        pl.col("whole").is_not_null().alias("number"),
+        number.cast(pl.Int64, strict=False).alias("ns"),
+        pl.col("digits").str.slice(pl.col("point")).str.contains("[1-9]").alias("too_fine"),
     )
     fault = (
-        pl.when(~pl.col("number"))
+        pl.when(values.is_nan())
         .then(pl.lit(NOT_A_TIME))
-        .when(pl.col("too_fine"))
+        .when(exact["too_fine"])
         .then(pl.lit(TOO_FINE))
-        .when(pl.col("ns").is_null())
+        .when(exact["ns"].is_null() & values.is_not_null())
         .then(pl.lit(OUT_OF_RANGE))
     )
-    faults = _only(exact.select(fault.alias("fault")).to_series(), values.is_not_null())
-    ns = _only(exact["ns"], faults.is_null()).alias(values.name)
-    powers = values.str.contains(_POWER).fill_null(value=False).arg_true()
-    if len(powers):
-        judged = [_power(text, decimals) for text in values.gather(powers)]
-        ns = ns.scatter(powers, pl.Series([value for value, _ in judged], dtype=pl.Int64))
-        faults = faults.scatter(powers, pl.Series([fault for _, fault in judged], dtype=pl.String))
-    return ns, faults
-
-
-def _power(text: str, decimals: int) -> tuple[int | None, str | None]:
-    """One number in e-notation; its exponent may be of any size."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None, OUT_OF_RANGE
-    sign, digits, exponent = number.as_tuple()
-    if not number:
-        return 0, None
-    if number.adjusted() > 30:
-        return None, OUT_OF_RANGE
-    power = int(exponent) + decimals
-    if power < 0 and (-power > len(digits) or any(digits[power:])):
-        return None, TOO_FINE
-    kept = digits[:power] if power < 0 else digits
-    value = (-1) ** sign * int("".join(map(str, kept)) or "0") * 10 ** max(power, 0)
-    return (value, None) if -(2**63) <= value < 2**63 else (None, OUT_OF_RANGE)
+    faults = pl.select(fault.alias("fault")).to_series()
+    return _only(exact["ns"], faults.is_null()).alias(values.name), faults
 
 
 def _from_datetime(values: pl.Series, kind: pl.Datetime, zone: str | None) -> Judged:

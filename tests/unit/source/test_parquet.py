@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from hotfire.contract.model import Field
+from hotfire.contract.times import to_ns
 from hotfire.errors import SourceChanged
 from hotfire.rows import Decoded, Place
 from hotfire.source.files import FileRead, FileSettings, FileSource
@@ -99,9 +100,42 @@ def test_odd_types_become_json(tmp_path: Path) -> None:
     frame = pl.DataFrame({"b": [b"\xff"], "d": [when.date()], "l": [[1, 2]]}).with_columns(
         c=pl.lit("1.50").cast(pl.Decimal(9, 2))
     )
-    found, read = decoded(frame, tmp_path, field("d", "date"), field("c", "number"))
+    fields = [field("d", "date"), field("c", "number")]
+    found, read = decoded(frame, tmp_path, *fields)
     assert found.frame.select("d", "c").rows() == [("2026-01-02", 1.5)]
-    assert read.records.raw(0) == b'{"b":"ff","d":"2026-01-02","l":[1,2],"c":"1.50"}'
+    raw, place = read.records.raw(0), read.records.where(0)
+    assert raw == b'{"b":"ff","d":"2026-01-02","l":[1,2],"c":1.50}'
+    again = records_from_raw([(raw, place.facts, place)]).decode(fields)
+    assert again.frame.select("d", "c").equals(found.frame.select("d", "c"))
+
+
+@pytest.mark.parametrize(
+    ("column", "ns"),
+    [
+        (pl.Series([1594598726], dtype=pl.Int32), 1594598726 * 10**9),
+        (pl.Series(["1594598726"]).cast(pl.Decimal(38, 0)), 1594598726 * 10**9),
+        (pl.Series(["1594598726.5393324"]).cast(pl.Decimal(38, 9)), 1594598726539332400),
+        (pl.Series(["9" * 30]).cast(pl.Decimal(38, 0)), "out of range"),
+        (pl.Series([2**64 - 1], dtype=pl.UInt64), "out of range"),
+    ],
+)
+def test_epochs_of_every_type(tmp_path: Path, column: pl.Series, ns: object) -> None:
+    """Whole numbers and decimals are epochs; what 64 bits do not hold is out of range, not an error."""
+    found, _ = decoded(column.alias("t").to_frame(), tmp_path, field("t", "timestamp", form="epoch_s"))
+    instants, faults = to_ns(found.frame["t"], "epoch_s")
+    assert found.faults == []
+    assert (instants.item() if faults.item() is None else faults.item()) == ns
+
+
+def test_an_epoch_as_text_is_coerced_or_refused(tmp_path: Path) -> None:
+    """Text is no epoch, as it is none in JSON, unless the contract says so."""
+    frame = pl.DataFrame({"t": [" 1594598726.5 ", "soon"]})
+    strict, _ = decoded(frame, tmp_path, field("t", "timestamp", form="epoch_s"))
+    assert [(one.row_no, one.check) for one in strict.faults] == [(0, "t.type"), (1, "t.type")]
+    found, _ = decoded(frame, tmp_path, field("t", "timestamp", form="epoch_s", coerce=True))
+    assert to_ns(found.frame["t"], "epoch_s")[0].to_list() == [1594598726500000000, None]
+    assert found.coerced == [(0, "t", " 1594598726.5 ")]
+    assert [(one.row_no, one.check) for one in found.faults] == [(1, "t.type")]
 
 
 def test_a_shorter_file_is_refused(tmp_path: Path) -> None:

@@ -112,6 +112,14 @@ def test_decimal_commas_are_strict() -> None:
     assert checks(found) == [(1, "c.type", "1.500", "not a number")]
 
 
+def test_epochs_with_decimal_commas() -> None:
+    """An epoch has the decimal mark of the table's numbers."""
+    found = decode(
+        b"1;x;1594598726,5\n", Field("c", "c", "timestamp", "epoch_s", coerce=False), table=Table(ABC, ";", ",")
+    )
+    assert found.frame["c"].to_list() == ["1594598726.5"]
+
+
 def test_blank_lines_count_as_lines_only() -> None:
     """Blank lines are no records, but the records behind them know their line."""
     found = records(b"\n1,x,2\r\n  \n\n2,y,3", Table(ABC))

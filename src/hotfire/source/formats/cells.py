@@ -101,6 +101,8 @@ def _strict(texts: pl.Series, field: Field, decimal: str) -> pl.Series:
         return _text(texts)
     bare = texts.str.strip_chars()
     match field.type:
+        case "timestamp" if field.format != "iso":
+            return _text(_pointed(bare, decimal))
         case "timestamp" | "date":
             return _text(bare)
         case "boolean":
@@ -126,10 +128,14 @@ def _text(texts: pl.Series) -> pl.Series:
 
 
 def _number(bare: pl.Series, decimal: str) -> pl.Series:
-    if decimal == ",":
-        pointed = bare.str.contains(".", literal=True)
-        bare = bare.zip_with(~pointed, _nothing(bare)).str.replace(",", ".", literal=True)
-    return bare.cast(pl.Float64, strict=False)
+    return _pointed(bare, decimal).cast(pl.Float64, strict=False)
+
+
+def _pointed(bare: pl.Series, decimal: str) -> pl.Series:
+    """Numbers with a decimal point, whatever mark they are written with; null where both marks are in one."""
+    if decimal == ".":
+        return bare
+    return bare.zip_with(~bare.str.contains(".", literal=True), _nothing(bare)).str.replace(",", ".", literal=True)
 
 
 def _whole(numbers: pl.Series) -> pl.Series:

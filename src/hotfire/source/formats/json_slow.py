@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hotfire.contract.times import NUMBER
 from hotfire.rows import Fault
 from hotfire.source.formats.json_layout import LEAST, MOST, Form, Kind, Shape, Slot
 from hotfire.source.formats.json_split import depth
@@ -24,6 +25,7 @@ BOM = b"\xef\xbb\xbf"
 _SHOWN = 200
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+_EPOCH = re.compile(NUMBER)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _WANTED: dict[Kind, str] = {
     "text": "text",
@@ -175,18 +177,26 @@ def _read(kind: Kind, value: Any) -> Any:
         case "number":
             return _float(value) if found in (_Integer, _Fraction) else None
         case "epoch":
-            return _whole(value) if found is _Integer else float(value) if found is _Fraction else None
+            return _epoch(value) if found in (_Integer, _Fraction) else None
 
 
 def _coerce(kind: Kind, text: str) -> Any:
     """The number or truth value that a text spells out; None where it does not."""
     if kind == "boolean":
         return {"true": True, "false": False}.get(text)
-    if kind in ("integer", "epoch") and _INTEGER.fullmatch(text):
+    if kind == "epoch":
+        return _epoch(text) if _EPOCH.fullmatch(text) else None
+    if kind == "integer" and _INTEGER.fullmatch(text):
         return _whole(text)
-    if kind in ("number", "epoch") and _NUMBER.fullmatch(text):
+    if kind == "number" and _NUMBER.fullmatch(text):
         return _float(text)
     return None
+
+
+def _epoch(text: str) -> float | None:
+    """A whole number exactly, where 64 bits hold it; any other as a float64: as infinite as it may be, it is a number."""
+    whole = _whole(text) if _INTEGER.fullmatch(text) else None
+    return _float(text) if whole is None else whole
 
 
 def _whole(text: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
+from hotfire.contract.times import NUMBER
 from hotfire.rows import Decoded, Fault
 from hotfire.source.formats.cells import DTYPES, forms_of, judge
 
@@ -116,8 +118,8 @@ def _strict(column: pl.Series, field: Field) -> pl.Series:
     if (instant and isinstance(kind, pl.Datetime)) or (field.type == "boolean" and kind == pl.Boolean):
         return column
     if instant and kind.is_numeric() and field.format != "iso":
-        return column if not isinstance(kind, pl.Decimal) else column.cast(pl.Int64 if whole else pl.Float64)
-    if text and field.type in ("string", "timestamp", "date"):
+        return column if kind.is_integer() else column.cast(pl.Int128 if whole else pl.Float64)
+    if text and (field.type in ("string", "date") or (instant and field.format == "iso")):
         texts = column.cast(pl.String)
         return _only(texts, ~texts.str.contains("\0", literal=True).fill_null(value=False))
     if (field.type == "integer" and whole) or (field.type == "number" and kind.is_numeric()):
@@ -129,6 +131,9 @@ def _strict(column: pl.Series, field: Field) -> pl.Series:
 
 def _lenient(column: pl.Series, strict: pl.Series, form: Form) -> pl.Series:
     """The same, where numbers and booleans may also be written as text, or whole numbers as floats."""
+    if form.field.type == "timestamp" and form.field.format != "iso" and column.dtype == pl.String:
+        texts = column.str.strip_chars()
+        return _only(texts, texts.str.contains(NUMBER).fill_null(value=False))
     if form.field.type not in ("integer", "number", "boolean"):
         return strict
     if not (column.dtype == pl.String or column.dtype.is_numeric()):
@@ -170,6 +175,8 @@ def _json(value: Any) -> Any:
         return [_json(one) for one in value]
     if isinstance(value, float) and not -1.8e308 < value < 1.8e308:
         return str(value)
+    if isinstance(value, Decimal):
+        return orjson.Fragment(f"{value:f}")
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return value.hex() if isinstance(value, bytes) else str(value)
