@@ -76,6 +76,30 @@ def test_a_plan_whose_file_changed_can_be_dropped(run: Run, make: Any, fleet: Pa
     assert run("balance", cwd=fleet).code == 0
 
 
+def test_files_that_are_gone_cannot_be_counted_again(run: Run, make: Any, fleet: Path) -> None:
+    """`balance --reread` says which file is gone and how many batches it held; what is left is counted, exit 0."""
+    lines = make.dirty(300)
+    for name, part in (("kept.jsonl", lines[:100]), ("lost.jsonl", lines[100:200]), ("changed.jsonl", lines[200:])):
+        run("ingest", "events", "--from", make.write(fleet / name, part).name, cwd=fleet)
+    (fleet / "lost.jsonl").unlink()
+    make.write(fleet / "changed.jsonl", lines[:100])
+    again = run("balance", "events", "--reread", cwd=fleet)
+    assert (again.code, again.err) == (0, "")
+    assert "changed.jsonl has other content now: batch 3 cannot be counted again" in again.out
+    assert "lost.jsonl is gone: batch 2 cannot be counted again" in again.out
+    assert again.out.splitlines()[-1] == "balanced, but for 2 of 3 batches that could not be read again"
+    document = run("balance", "--reread", "--json", cwd=fleet).document
+    assert (document["balanced"], document["streams"][1]["unread_batches"]) == (True, 2)
+    assert "planned" not in again.out
+
+
+def test_what_is_one_is_said_of_one(hotfire: Run) -> None:
+    """One file is no files, and one stream's digest needs no total."""
+    assert "1 file, all there" in hotfire("doctor").out
+    assert [line.split()[1] for line in hotfire("digest", "events").out.splitlines()] == ["events"]
+    assert [line.split()[1] for line in hotfire("digest").out.splitlines()] == ["boxes", "events", "(all)"]
+
+
 def test_a_store_from_an_old_backup_is_noticed(run: Run, make: Any, fleet: Path) -> None:
     """With a lake ahead of the store ingest exits 3; `doctor --repair` takes the lake back, and what was lost comes in."""
     lines = make.dirty(200)

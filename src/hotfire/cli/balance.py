@@ -29,7 +29,7 @@ def balance(stream: str | None, *, reread: bool) -> Answer:
     with Workspace(settings) as workspace:
         for name in chosen(settings, stream):
             contract = workspace.contract_in_use(name)
-            source = workspace.files(contract, ["-"]) if reread else None
+            source = workspace.files(contract, ["-", *_places(settings, name)]) if reread else None
             only = settings.stream(name).lake_only
             found.append(recount(contract, workspace.store, workspace.lake, lake_only=only, source=source))
     balanced = all(one.balanced for one in found)
@@ -52,14 +52,18 @@ def digest(stream: str | None) -> Answer:
             only = settings.stream(name).lake_only
             digests[name] = of_stream(workspace.contract_in_use(name), workspace.store, workspace.lake, lake_only=only)
     whole = total(digests.items())
-    width = max(map(len, digests), default=0)
-    lines = [*(f"{one}  {name.ljust(width)}" for name, one in digests.items()), f"{whole}  (all)"]
-    return Answer({"digest": whole, "streams": digests}, lines)
+    lines = [f"{one}  {name}" for name, one in digests.items()]
+    return Answer({"digest": whole, "streams": digests}, lines if stream else [*lines, f"{whole}  (all)"])
 
 
 def chosen(settings: Settings, stream: str | None) -> Sequence[str]:
     """The stream that was named, or all of the workspace. UserError where there is none of that name."""
     return [settings.stream(stream).name] if stream else list(settings.streams)
+
+
+def _places(settings: Settings, stream: str) -> list[str]:
+    """Where a file may be that was renamed since it was read."""
+    return [settings.absolute(path) for path in settings.stream(stream).source.path]
 
 
 def _received(one: Balance) -> int:
@@ -72,7 +76,7 @@ def _document(one: Balance) -> dict[str, Any]:
     document = {"stream": one.stream, "received": _received(one), **counts, "pending": one.pending}
     document |= {"corrected": one.totals["corrected"], "late": one.totals["late"]}
     document |= {"balanced": one.balanced, "differences": one.differences}
-    return {**document, "unread": one.unread} if one.unread else document
+    return {**document, "unread": one.unread, "unread_batches": one.unread_batches} if one.unread else document
 
 
 def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
@@ -83,11 +87,13 @@ def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
         yield f"{one.stream.ljust(width)}  {equation(totals)}{pending}"
         yield from marks(one.totals)
         yield from (click.style(f"  {difference}", fg="red") for difference in one.differences)
-        yield from (f"  not read again: {place}" for place in one.unread)
+        yield from (f"  {sentence}" for sentence in one.unread)
     if not found:
         yield "There is no stream yet: a stream is a folder in contracts/."
     elif balanced:
-        yield click.style("balanced", fg="green")
+        unread, batches = sum(one.unread_batches for one in found), sum(one.totals["batches"] for one in found)
+        left_out = f", but for {unread:,} of {counted(batches, 'batch')} that could not be read again" if unread else ""
+        yield click.style("balanced", fg="green") + left_out
     else:
         yield click.style(
             f"NOT balanced: {counted(sum(len(one.differences) for one in found), 'difference')}", fg="red"

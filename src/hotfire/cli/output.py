@@ -61,8 +61,10 @@ def equation(counts: Mapping[str, int], whole: str = "received") -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 row`, `12 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """A number with its noun: `1 row`, `12 rows`, `2 batches`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith(('ch', 's')) else 's'}"
 
 
 def marks(counts: Mapping[str, int]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,9 @@ class Balance:
         totals: received, stored, duplicate, superseded, quarantined, corrected, late, batches.
         pending: records that are planned and have no commit yet.
         differences: one sentence each; empty where everything holds.
-        unread: places that can no longer be read again, where that was asked for.
+        unread: which batches can no longer be read again and why, a sentence each, where that was asked for. What is
+            not there to be counted differs from nothing.
+        unread_batches: how many those are.
     """
 
     stream: str
@@ -36,6 +38,7 @@ class Balance:
     pending: int
     differences: list[str]
     unread: list[str] = field(default_factory=list)
+    unread_batches: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -57,7 +60,7 @@ def balance(
     differences: list[str] = []
     if totals["received"] != sum(totals[fate] for fate in ("stored", "duplicate", "superseded", "quarantined")):
         differences.append(f"{stream}: the totals do not add up: {totals}")
-    unread: list[str] = []
+    unread: dict[str, list[int]] = {}
     for shard, committed in store.query("shards", stream=stream).select("shard", "committed_seq").rows():
         recount = _Recount(contract, store, lake, shard, lake_only=lake_only)
         for row in _ledger(store, stream, shard):
@@ -67,7 +70,8 @@ def balance(
         differences.extend(recount.end(committed, store.query("places", stream=stream, shard=shard)))
     plans = store.query("unfinished_plans", stream=stream)["plan"]
     pending = sum(_planned(text) for text in plans)
-    return Balance(stream, totals, pending, differences, sorted(set(unread)))
+    sentences = [f"{why}: {_called(batches)} cannot be counted again" for why, batches in sorted(unread.items())]
+    return Balance(stream, totals, pending, differences, sentences, sum(map(len, unread.values())))
 
 
 def _ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:
@@ -143,18 +147,27 @@ class _Recount:
             self._ends[key] = part.end
 
 
-def _reread(source: Source, row: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
-    span = msgspec.json.decode(row["span"], type=Span)
-    labels = ", ".join(part.place.label for part in span.parts)
+def _reread(source: Source, row: Mapping[str, Any], unread: dict[str, list[int]]) -> Iterator[str]:
+    """Whether a batch's span still has its records. What cannot be read as it was is noted: why, and which batches."""
+    seq, span = row["batch_seq"], msgspec.json.decode(row["span"], type=Span)
     try:
         read = source.reread(span)
     except (SourceChanged, UserError) as error:
-        unread.append(f"{labels}: {error.what}")
+        unread.setdefault(error.what.rstrip("."), []).append(seq)
         return
-    if read.sha256 != row["sha256"]:
-        unread.append(f"{labels}: changed since batch {row['batch_seq']} was read")
-    else:
-        yield from _differs(f"batch {row['batch_seq']}: records read again", row["received"], len(read.records))
+    if read.sha256 == row["sha256"]:
+        yield from _differs(f"batch {seq}: records read again", row["received"], len(read.records))
+        return
+    labels = list(dict.fromkeys(part.place.label for part in span.parts))
+    more = f" or one of {len(labels) - 1:,} others" if len(labels) > 1 else ""
+    unread.setdefault(f"{labels[0]}{more} has other content now", []).append(seq)
+
+
+def _called(batches: Sequence[int]) -> str:
+    """`batch 3`, `batches 3 and 4`, `12 batches from 3 to 20`."""
+    if len(batches) <= 2:
+        return f"batch{'es' * (len(batches) > 1)} {' and '.join(map(str, batches))}"
+    return f"{len(batches):,} batches from {min(batches)} to {max(batches)}"
 
 
 def _by_batch(counts: pl.DataFrame) -> dict[int, int]:

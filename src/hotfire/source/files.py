@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Place, Position, Span
-from hotfire.source import stdin
 from hotfire.source.compression import compression_of
 from hotfire.source.contents import Contents, Room, Slice, Taken, open_contents
 from hotfire.source.formats import Chunk
@@ -22,6 +21,7 @@ from hotfire.source.formats.join import Joined, derived, text_records
 from hotfire.source.formats.parquet import ParquetRows
 from hotfire.source.formats.reading import Reading, Wanted
 from hotfire.source.identity import HEAD, Seen, listing, look, recognise
+from hotfire.source.stdin import Pipes, is_pipe
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
@@ -36,7 +36,8 @@ class FileSettings:
     """How files are read, and how much of them at once.
 
     Attributes:
-        spool: the folder that holds what came by standard input; None refuses `-`.
+        spool: the folder that holds what came through pipes; None refuses them.
+        resume: go on with what an interrupted run has left there.
         follow: look for new files and rows for ever; else what is there at the start is all.
     """
 
@@ -44,6 +45,7 @@ class FileSettings:
     batch_rows: int = 100_000
     batch_bytes: int = 32 << 20
     spool: Path | None = None
+    resume: bool = True
     follow: bool = False
 
 
@@ -92,7 +94,7 @@ class FileSource:
     out whole and remembered in `problems`; the other files go on.
 
     Args:
-        paths: files, folders, globs; `-` is standard input.
+        paths: files, folders, globs, pipes; `-` is standard input.
         stdin: what `-` reads.
     """
 
@@ -100,8 +102,8 @@ class FileSource:
         self, paths: Sequence[str], settings: FileSettings, clock: Clock, stdin: BinaryIO | None = None
     ) -> None:
         self._paths, self._settings, self._clock = list(dict.fromkeys(paths)), settings, clock
-        self._stdin = stdin
-        self._spool: Path | None = None
+        self._pipes = Pipes(settings.spool, stdin, resume=settings.resume)
+        self._begun: set[str] = set()
         self._files: dict[str, _File] | None = None
         self._hasher = ThreadPoolExecutor(1, "hotfire-hash")
         self._acknowledged: Position = {}
@@ -140,24 +142,24 @@ class FileSource:
         return self._read(taken)
 
     def acknowledge(self, position: Position) -> None:
-        """Remember what is durable: a spooled standard input is let go of on close."""
-        self._acknowledged = position
+        """Remember what is durable: what came through a pipe is let go of on close."""
+        self._acknowledged = {**self._acknowledged, **position}
 
     def close(self) -> None:
-        """Close every file, and remove a spooled standard input that was taken whole."""
+        """Close every file, and remove what came through a pipe and was taken whole."""
         for key, file in (self._files or {}).items():
             file.close()
             place = self._acknowledged.get(key)
-            if file.seen.path == self._spool and place and place.offset >= _known_size(file):
-                self._spool.unlink(missing_ok=True)
+            if file.seen.path in self._pipes:
+                whole = place is not None and place.offset >= _known_size(file)
+                self._pipes.let_go(file.seen.path, whole=whole, begun=key in self._begun)
         self._hasher.shutdown(wait=True)
 
     def _scan(self, after: Position) -> None:
         """Look at every file once, and find out which place is whose."""
         seen: list[Seen] = []
         for path in self._paths:
-            files = [self._spooled()] if path == "-" else listing(path)
-            seen += [one for file in files if (one := self._look(file)) and one.size]
+            seen += self._through(path, after) if is_pipe(path) else self._at(path)
         known = {place.key: place for place in after.values()}
         known = {key: file.place for key, file in (self._files or {}).items()} | known
         for file in (self._files or {}).values():
@@ -165,18 +167,19 @@ class FileSource:
         now = self._clock.now_ns()
         self._files = {}
         for one, place in recognise(seen, known.values()):
-            spooled = one.path == self._spool
-            settled = spooled or now - one.mtime_ns >= SETTLED_NS
-            file = _File(one, replace(place, label="-") if spooled else place, settled)
+            settled = bool(one.pipe) or now - one.mtime_ns >= SETTLED_NS
+            file = _File(one, place, settled)
             self._files[place.key] = file
             _refuse_shrunk(file)
 
-    def _spooled(self) -> Path:
-        if self._settings.spool is None:
-            raise UserError("Standard input needs a spool folder.", "Give a file instead of `-`.")
-        if self._spool is None:
-            self._spool = stdin.take(self._stdin or sys.stdin.buffer, self._settings.spool)
-        return self._spool
+    def _at(self, path: str) -> Iterator[Seen]:
+        yield from (one for file in listing(path) if (one := self._look(file)) and one.size)
+
+    def _through(self, pipe: str, after: Position) -> Iterator[Seen]:
+        known = {Path(place.facts["path"]).name for place in after.values() if place.facts.get("pipe")}
+        file = self._pipes.take(pipe, known)
+        if file and (one := self._look(file)):
+            yield replace(one, pipe=pipe)
 
     def _look(self, path: Path) -> Seen | None:
         try:
@@ -257,20 +260,22 @@ class FileSource:
     def _found_again(self, place: Place) -> Seen:
         """The file of a place, under its path or another that it was renamed to."""
         path = Path(place.facts["path"])
-        others = [file for one in self._paths if one != "-" for file in _listed(one)]
+        others = [file for one in self._paths if not is_pipe(one) for file in _listed(one)]
         for candidate in (path, *others):
             if not candidate.is_file():
                 continue
             seen = look(candidate)
             if seen.starts_like(place) and (candidate == path or list(seen.inode) == place.facts["inode"]):
                 return seen
-        what = "has other content" if path.is_file() else "is gone"
+        name = "What came by standard input" if place.label == "-" else place.label
         raise SourceChanged(
-            f"{place.label} {what}, but a batch of it is planned and not committed.",
-            "Put the file back as it was, or drop the plan with `hotfire doctor --repair`. Nothing was done.",
+            f"{name} {'has other content now' if path.is_file() else 'is gone'}.",
+            "Put the file back as it was, or drop the batch that was planned with it and is not committed: "
+            "`hotfire doctor --repair`. Nothing was done.",
         )
 
     def _read(self, taken: Sequence[Taken]) -> FileRead:
+        self._begun |= {one.part.place.key for one in taken}
         span = Span(tuple(one.part for one in taken))
         return FileRead(span, _records(taken), self._hasher.submit(_hash, taken))
 

@@ -122,7 +122,7 @@ def _contract(workspace: Workspace, stream: str) -> tuple[Looked, Contract | Non
     errors = [remark for remark in remarks if remark.level == "error"]
     if errors:
         return Looked(name, ok=False, detail=errors[0].error().what, do=f"hotfire contract lint {stream}"), contract
-    warned = f", {len(remarks)} warnings" if remarks else ""
+    warned = f", {len(remarks)} warning{'s' * (len(remarks) > 1)}: hotfire contract lint {stream}" if remarks else ""
     return Looked(name, ok=True, detail=f"version {contract.version}{warned}"), contract
 
 
@@ -180,7 +180,11 @@ def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
         do = f"Restore the table {workspace.settings.lake_url}/{stream} from a backup."
         if not workspace.settings.stream(stream).lake_only:
             do += " Or move its folder away: `hotfire doctor --repair` makes it anew from the store."
-    detail = f"{problems[0]} ({len(problems)} files)" if problems else f"{len(lake.files(stream)):,} files, all there"
+    files = len(lake.files(stream))
+    detail = f"{files:,} file{'s' * (files != 1)}, all there"
+    if problems:
+        others = len(problems) - 1
+        detail = problems[0] + (f" And {others:,} other file{'s' * (others > 1)}." if others else "")
     yield Looked(f"lake.files/{stream}", ok=not problems, detail=detail, do=do)
     for shard, committed in _shards(workspace, stream):
         marker, name = lake.marker(stream, shard), f"lake.marker/{stream}"
@@ -204,7 +208,9 @@ def _clocks(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
     assets = workspace.store.assets(contract)
     old = assets.filter(assets["clock_ns"] < _LONG_AGO_NS)
     if old.is_empty():
-        yield Looked(f"clocks/{contract.stream}", ok=True, detail=f"{assets.height:,} assets")
+        yield Looked(
+            f"clocks/{contract.stream}", ok=True, detail=f"{assets.height:,} asset{'s' * (assets.height != 1)}"
+        )
         return
     first = old.row(0, named=True)
     detail = (

@@ -133,9 +133,11 @@ def test_a_source_that_changed_is_unread_and_no_difference(stand: Stand) -> None
     """What can no longer be read cannot be recounted; that is said, and the tables still balance."""
     changed = [{"a": "B", "t": 0, "x": 0.0}, *ITEMS[1:]]
     found = stand.balance(ListSource(changed))
-    assert (found.balanced, found.unread) == (True, ["list: changed since batch 1 was read"])
-    found = stand.balance(ListSource(ITEMS[:7]))
-    assert (found.balanced, len(found.unread)) == (True, 1)
+    assert (found.balanced, found.unread_batches) == (True, 1)
+    assert found.unread == ["list has other content now: batch 1 cannot be counted again"]
+    found = stand.balance(ListSource(ITEMS[:1]))
+    assert (found.balanced, found.unread_batches) == (True, 4)
+    assert found.unread == ["list has other content now: 4 batches from 1 to 4 cannot be counted again"]
 
 
 class Shorter(ListSource):
