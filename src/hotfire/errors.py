@@ -8,10 +8,16 @@ HotfireError
     |-- SourceChanged    a planned span no longer has the bytes that were planned
     |-- OwnedElsewhere   another process owns the shard
     |-- StoreUnusable    the store is locked, corrupt, full, read-only or of a newer version
-    `-- LakeUnusable     the lake is missing a file, or is ahead of the store
+    |   `-- StoreOutage  it cannot be reached at present (it is an Outage, too)
+    |-- LakeUnusable     the lake is missing a file, or is ahead of the store
+    |-- Outage           something cannot be reached at present: the same again may help
+    |   `-- StoreOutage  (see above)
+    `-- RowsRefused      the store refuses rows of a batch as data: without them the batch can be committed
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class HotfireError(Exception):
@@ -64,3 +70,24 @@ class StoreUnusable(Refused):
 
 class LakeUnusable(Refused):
     """The lake cannot be used as it is."""
+
+
+class Outage(Refused):
+    """Something cannot be reached at present, or is too busy: the same again, later, may help. Nothing is poison."""
+
+
+class StoreOutage(StoreUnusable, Outage):
+    """The store cannot be reached, restarts, is full, or chose this transaction to give way to another."""
+
+
+class RowsRefused(Refused):
+    """The store refuses rows of a batch as data; nothing was committed. Without these rows the batch can be.
+
+    Args:
+        what: one sentence that names the table and how many rows it refuses.
+        reasons: why, by record number of the batch; all of them, and no others.
+    """
+
+    def __init__(self, what: str, reasons: Mapping[int, str]) -> None:
+        super().__init__(what, "Look at the constraints and triggers of the table.")
+        self.reasons = reasons

@@ -11,8 +11,8 @@ import pytest
 
 from hotfire.contract.model import Contract
 from hotfire.protocols import Store
-from hotfire.store.connection import Connection
 from hotfire.store.sqlite import SqliteStore
+from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.store_suite import StoreSuite
 
@@ -29,7 +29,7 @@ class TestSqliteStore(StoreSuite):
 
     def execute(self, store: Store, sql: str) -> None:
         assert isinstance(store, SqliteStore)
-        with closing(Connection(store.path)) as connection:
+        with closing(SqliteConnection(store.path)) as connection:
             connection.query(sql)
             connection.commit()
 

@@ -8,7 +8,9 @@ import msgspec
 import polars as pl
 
 from hotfire.errors import SourceChanged
-from hotfire.store import ddl
+from hotfire.store.ddl import history
+from hotfire.store.dialect import quoted
+from hotfire.store.refusal import taken
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 _COUNTS = ("received", "stored", "duplicate", "superseded", "quarantined", "moved", "corrected", "late")
 _TEXT, _NUMBER = pl.String(), pl.Int64()
-_BATCH = {"stream": _TEXT, "shard": _TEXT, "batch_seq": _NUMBER, "row_no": _NUMBER}
+_SHARD = {"stream": _TEXT, "shard": _TEXT}
+_BATCH = {**_SHARD, "batch_seq": _NUMBER, "row_no": _NUMBER}
 _QUARANTINE = {
     **_BATCH,
     "contract": _TEXT,
@@ -29,26 +32,37 @@ _QUARANTINE = {
     "faults": _TEXT,
 }
 _CORRECTION = {**_BATCH, "column_name": _TEXT, "check_name": _TEXT, "raw": _TEXT, "value": _TEXT}
+_MOVED = {"shard": _TEXT, "batch_seq": _NUMBER, "fate": _TEXT, "id": _NUMBER}
+_TRIED = {"faults": _TEXT, "contract": _TEXT, "id": _NUMBER}
+_SOURCE = {**_SHARD, "place": _TEXT, "label": _TEXT, "at_offset": _NUMBER, "line": _NUMBER, "facts": _TEXT}
+_LEDGER = {
+    **_SHARD,
+    "batch_seq": _NUMBER,
+    "job_id": _TEXT,
+    "contract": _TEXT,
+    "repair": _NUMBER,
+    "span": _TEXT,
+    "sha256": _TEXT,
+    "received_at_ns": _NUMBER,
+    "committed_at_ns": _NUMBER,
+    **dict.fromkeys(_COUNTS, _NUMBER),
+    "first_rowid": _NUMBER,
+    "last_rowid": _NUMBER,
+}
 
 
 def write(connection: Connection, outcome: Outcome, contract: Contract, committed_at_ns: int) -> None:
-    """Everything of an outcome but the fence and the plan."""
+    """Everything of an outcome but the fence and the plan. Raises RowsRefused where rows fail as data."""
     table = history(contract)
-    first = _last_rowid(connection, table) + 1
-    connection.ingest(table, ddl.bindable(outcome.rows))
-    if contract.kind == "entity":
-        _replace_current(connection, outcome.rows, contract)
+    before = connection.last_rowid(table)
+    taken(connection, outcome.rows, contract, _write_rows)
+    after = connection.last_rowid(table)
     _write_quarantine(connection, outcome)
     _move_quarantine(connection, outcome)
     _write_corrections(connection, outcome)
     _write_assets(connection, outcome)
     _write_places(connection, outcome)
-    _write_ledger(connection, outcome, committed_at_ns, (first, _last_rowid(connection, table)))
-
-
-def history(contract: Contract) -> str:
-    """The table that holds every stored row of a stream."""
-    return contract.stream if contract.kind == "telemetry" else f"{contract.stream}_history"
+    _write_ledger(connection, outcome, committed_at_ns, None if before is None else before + 1, after)
 
 
 def text(value: Any) -> str:
@@ -56,17 +70,23 @@ def text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _last_rowid(connection: Connection, table: str) -> int:
-    return int(connection.query(f"SELECT coalesce(max(rowid), 0) FROM {ddl.quoted(table)}").item())
+def _write_rows(connection: Connection, rows: pl.DataFrame, contract: Contract) -> None:
+    connection.ingest(history(contract), rows)
+    if contract.kind == "entity":
+        _replace_current(connection, rows, contract)
 
 
 def _replace_current(connection: Connection, rows: pl.DataFrame, contract: Contract) -> None:
     names = list(contract.identity)
     current = rows.filter(~pl.col("superseded")).unique(names, keep="last", maintain_order=True)
-    same = " AND ".join(f"{ddl.quoted(name)} = ?" for name in names)
-    bound = ddl.bindable(current)
-    connection.execute_many(f"DELETE FROM {ddl.quoted(contract.stream)} WHERE {same}", bound.select(names))
-    connection.ingest(contract.stream, bound)
+    if current.is_empty():
+        return
+    key = ", ".join(quoted(name) for name in names)
+    keys, parameters = connection.given(current.select(names))
+    connection.query(
+        f"DELETE FROM {quoted(contract.stream)} WHERE ({key}) IN (SELECT {key} FROM {keys} AS k)", parameters
+    )
+    connection.ingest(contract.stream, current)
 
 
 def _write_quarantine(connection: Connection, outcome: Outcome) -> None:
@@ -83,29 +103,37 @@ def _write_quarantine(connection: Connection, outcome: Outcome) -> None:
 def _move_quarantine(connection: Connection, outcome: Outcome) -> None:
     """Mark what a repair moved and what it tried in vain. A row that left meanwhile gets no second fate."""
     plan = outcome.plan
-    if not plan.repair:
-        return
-    ids = pl.DataFrame({"id": [*outcome.repaired, *outcome.retried]}, schema={"id": _NUMBER})
-    connection.ingest("touched", ids, temporary=True)
-    gone = connection.query(
-        "SELECT t.id FROM temp.touched t JOIN hf_quarantine q ON q.id = t.id WHERE q.state <> 'open'"
+    moved = [(plan.shard, plan.batch_seq, fate, row_id) for row_id, fate in outcome.repaired.items()]
+    tried = [(text(faults), plan.contract, row_id) for row_id, faults in outcome.retried.items()]
+    changed = _update(
+        connection,
+        "state = 'repaired', repaired_shard = m.shard, repaired_seq = m.batch_seq, repaired_fate = m.fate",
+        pl.DataFrame(moved, schema=_MOVED, orient="row"),
     )
-    if gone.height:
+    changed |= _update(
+        connection,
+        "tries = tries + 1, faults = m.faults, contract = m.contract",
+        pl.DataFrame(tried, schema=_TRIED, orient="row"),
+    )
+    gone = {*outcome.repaired, *outcome.retried} - changed
+    if gone:
         raise SourceChanged(
-            f"Quarantine row {gone['id'][0]} has left quarantine while it was being replayed.",
+            f"Quarantine row {min(gone)} has left quarantine while it was being replayed.",
             "Run `hotfire doctor --repair` to drop the plan, which had no effects, and replay again.",
         )
-    moved = [(plan.shard, plan.batch_seq, fate, row_id) for row_id, fate in outcome.repaired.items()]
-    connection.execute_many(
-        "UPDATE hf_quarantine SET state = 'repaired', repaired_shard = ?, repaired_seq = ?, repaired_fate = ? "
-        "WHERE id = ? AND state = 'open'",
-        pl.DataFrame(moved, schema={"a": _TEXT, "b": _NUMBER, "c": _TEXT, "d": _NUMBER}, orient="row"),
+
+
+def _update(connection: Connection, changes: str, rows: pl.DataFrame) -> set[int]:
+    """Change open quarantine rows, each by the row of the same id; the ids of those that were open."""
+    if rows.is_empty():
+        return set()
+    source, parameters = connection.given(rows)
+    changed = connection.query(
+        f"UPDATE hf_quarantine SET {changes} FROM {source} AS m "
+        "WHERE hf_quarantine.id = m.id AND state = 'open' RETURNING hf_quarantine.id AS id",
+        parameters,
     )
-    tried = [(text(faults), plan.contract, row_id) for row_id, faults in outcome.retried.items()]
-    connection.execute_many(
-        "UPDATE hf_quarantine SET tries = tries + 1, faults = ?, contract = ? WHERE id = ? AND state = 'open'",
-        pl.DataFrame(tried, schema={"a": _TEXT, "b": _TEXT, "c": _NUMBER}, orient="row"),
-    )
+    return set(changed["id"])
 
 
 def _write_corrections(connection: Connection, outcome: Outcome) -> None:
@@ -116,35 +144,40 @@ def _write_corrections(connection: Connection, outcome: Outcome) -> None:
 
 
 def _write_assets(connection: Connection, outcome: Outcome) -> None:
-    if outcome.assets is None:
+    if outcome.assets is None or outcome.assets.is_empty():
         return
     stream, shard = pl.lit(outcome.plan.stream).alias("stream"), pl.lit(outcome.plan.shard).alias("shard")
-    connection.execute_many(
-        "INSERT INTO hf_asset VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, asset) DO UPDATE SET "
+    rows = outcome.assets.select(stream, "asset", shard, "clock_ns", "counter", "gaps", "stored")
+    source, parameters = connection.given(rows)
+    connection.query(
+        f"INSERT INTO hf_asset SELECT * FROM {source} AS a WHERE TRUE ON CONFLICT (stream, asset) DO UPDATE SET "
         "clock_ns = excluded.clock_ns, counter = excluded.counter, gaps = excluded.gaps, stored = excluded.stored",
-        outcome.assets.select(stream, "asset", shard, "clock_ns", "counter", "gaps", "stored"),
+        parameters,
     )
 
 
 def _write_places(connection: Connection, outcome: Outcome) -> None:
     plan = outcome.plan
-    places = [part.after() for part in plan.span.parts] if not plan.repair else []
-    for place in {place.key: place for place in places}.values():
-        connection.query(
-            "INSERT INTO hf_source VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, shard, place) DO UPDATE SET "
-            "label = excluded.label, at_offset = excluded.at_offset, line = excluded.line, facts = excluded.facts",
-            [plan.stream, plan.shard, place.key, place.label, place.offset, place.line, text(place.facts)],
-        )
-
-
-def _write_ledger(connection: Connection, outcome: Outcome, committed_at_ns: int, rowids: tuple[int, int]) -> None:
-    plan, counts = outcome.plan, outcome.counts
+    if plan.repair or not plan.span.parts:
+        return
+    places = {place.key: place for place in (part.after() for part in plan.span.parts)}.values()
+    rows = [(plan.stream, plan.shard, one.key, one.label, one.offset, one.line, text(one.facts)) for one in places]
+    source, parameters = connection.given(pl.DataFrame(rows, schema=_SOURCE, orient="row"))
     connection.query(
-        f"INSERT INTO hf_ledger VALUES ({', '.join('?' * 20)})",
-        [
-            *(plan.stream, plan.shard, plan.batch_seq, outcome.job_id, plan.contract, int(plan.repair)),
-            *(text(plan.span), plan.sha256, plan.received_at_ns, committed_at_ns),
-            *(getattr(counts, name) for name in _COUNTS),
-            *rowids,
-        ],
+        f"INSERT INTO hf_source SELECT * FROM {source} AS p WHERE TRUE ON CONFLICT (stream, shard, place) DO UPDATE "
+        "SET label = excluded.label, at_offset = excluded.at_offset, line = excluded.line, facts = excluded.facts",
+        parameters,
     )
+
+
+def _write_ledger(
+    connection: Connection, outcome: Outcome, committed_at_ns: int, first: int | None, last: int | None
+) -> None:
+    plan, counts = outcome.plan, outcome.counts
+    row = (
+        *(plan.stream, plan.shard, plan.batch_seq, outcome.job_id, plan.contract, int(plan.repair)),
+        *(text(plan.span), plan.sha256, plan.received_at_ns, committed_at_ns),
+        *(getattr(counts, name) for name in _COUNTS),
+        *(first, last),
+    )
+    connection.ingest("hf_ledger", pl.DataFrame([row], schema=_LEDGER, orient="row"))

@@ -1,4 +1,4 @@
-"""From a contract to tables: one wide table a stream, its compound index, and a view with readable instants."""
+"""From a contract to tables: one wide table a stream, its indexes, and its instants in a form for people."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from hotfire.errors import ContractError
+from hotfire.store.dialect import Dialect, quoted
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract, Type
 
-SQL_TYPES: dict[Type, str] = {
-    "string": "TEXT",
-    "integer": "INTEGER",
-    "number": "REAL",
-    "boolean": "INTEGER",
-    "timestamp": "INTEGER",
-    "date": "TEXT",
-}
+OLD = "hf_old"
+"""What a stream's tables are called while their rows are converted to another major version."""
+
 FRAME_TYPES: dict[Type, type[pl.DataType]] = {
     "string": pl.String,
     "integer": pl.Int64,
@@ -28,26 +24,31 @@ FRAME_TYPES: dict[Type, type[pl.DataType]] = {
     "timestamp": pl.Int64,
     "date": pl.Date,
 }
-_BOOKKEEPING = {
-    "shard": ("TEXT NOT NULL", pl.String),
-    "batch_seq": ("INTEGER NOT NULL", pl.Int64),
-    "row_no": ("INTEGER NOT NULL", pl.Int64),
-    "late": ("INTEGER NOT NULL", pl.Boolean),
-    "corrected": ("INTEGER NOT NULL", pl.Boolean),
-    "unknown_fields": ("TEXT", pl.String),
+_BOOKKEEPING: dict[str, tuple[Type, bool]] = {
+    "shard": ("string", True),
+    "batch_seq": ("integer", True),
+    "row_no": ("integer", True),
+    "late": ("boolean", True),
+    "corrected": ("boolean", True),
+    "unknown_fields": ("string", False),
 }
+_OF_ENTITIES: dict[str, tuple[Type, bool]] = {"superseded": ("boolean", True), "received_at_ns": ("integer", True)}
 
 
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+def history(contract: Contract) -> str:
+    """The table that holds every stored row of a stream."""
+    return contract.stream if contract.kind == "telemetry" else f"{contract.stream}_history"
+
+
+def tables(contract: Contract) -> list[str]:
+    """All tables of a stream, as `create` makes them."""
+    return list(dict.fromkeys([contract.stream, history(contract)]))
 
 
 def schema(contract: Contract) -> dict[str, type[pl.DataType]]:
     """The columns of the stream's rows as polars types: the contract's by storage name, then the bookkeeping."""
     own = {column.storage: FRAME_TYPES[column.type] for column in contract.columns}
-    marks = {name: dtype for name, (_, dtype) in _bookkeeping(contract).items()}
-    return {**own, **marks}
+    return {**own, **{name: FRAME_TYPES[kind] for name, (kind, _) in _bookkeeping(contract).items()}}
 
 
 def typed(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
@@ -60,43 +61,45 @@ def typed(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     return rows.select(casts)
 
 
-def bindable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows as SQLite takes them: dates as ISO text, booleans as 0 and 1."""
-    dates = [pl.col(name).dt.strftime("%Y-%m-%d") for name, dtype in rows.schema.items() if dtype == pl.Date]
-    flags = [pl.col(name).cast(pl.Int64) for name, dtype in rows.schema.items() if dtype == pl.Boolean]
-    return rows.with_columns(*dates, *flags) if dates or flags else rows
-
-
-def create(contract: Contract) -> Iterator[str]:
-    """The statements that make the stream's tables."""
-    table = contract.stream
-    body = ", ".join(f"{quoted(name)} {kind}" for name, kind in _columns(contract).items())
-    if contract.kind == "telemetry":
-        asset, time = contract.identity[:2]
-        yield f"CREATE TABLE {quoted(table)} ({body}) STRICT"
-        yield f"CREATE INDEX {quoted(table + '_asset_time')} ON {quoted(table)} ({quoted(asset)}, {quoted(time)} DESC)"
-    else:
+def create(contract: Contract, dialect: Dialect) -> Iterator[str]:
+    """The statements that make the stream's tables. Raises ContractError where the database cannot have them."""
+    _check(contract, dialect)
+    defined = [f"{quoted(name)} {kind}" for name, kind in _columns(contract, dialect).items()]
+    for table in tables(contract):
         key = ", ".join(quoted(name) for name in contract.identity)
-        yield f"CREATE TABLE {quoted(table)} ({body}, PRIMARY KEY ({key})) STRICT"
-        yield f"CREATE TABLE {quoted(table + '_history')} ({body}) STRICT"
-        yield f"CREATE INDEX {quoted(table + '_history_key')} ON {quoted(table + '_history')} ({key})"
-    yield from view(contract)
+        unique = [] if table == history(contract) else [f"PRIMARY KEY ({key})"]
+        body = ", ".join([*defined, *beside(contract, dialect).values(), *unique])
+        yield f"CREATE TABLE {quoted(table)} ({body}){dialect.ending}"
+    for name, on in _indexes(contract, dialect).items():
+        yield f"CREATE INDEX {quoted(name)} ON {quoted(history(contract))} {on}"
+    yield from view(contract, dialect)
 
 
-def set_aside(contract: Contract) -> Iterator[str]:
-    """The statements that make room for another major version's tables: the present ones are named `__old`."""
-    table = contract.stream
-    yield f"DROP VIEW IF EXISTS {quoted(table + '_readable')}"
-    if contract.kind == "telemetry":
-        yield f"DROP INDEX {quoted(table + '_asset_time')}"
-    else:
-        yield f"DROP INDEX {quoted(table + '_history_key')}"
-        yield f"ALTER TABLE {quoted(table + '_history')} RENAME TO {quoted(table + '_history__old')}"
-    yield f"ALTER TABLE {quoted(table)} RENAME TO {quoted(table + '__old')}"
+def set_aside(contract: Contract, dialect: Dialect) -> Iterator[str]:
+    """The statements that make room for another major version's tables: the present ones get names of `aside`."""
+    if not dialect.beside:
+        yield f"DROP VIEW IF EXISTS {quoted(contract.stream + '_readable')}"
+    for name in _indexes(contract, dialect):
+        yield f"DROP INDEX {quoted(name)}"
+    for table in tables(contract):
+        yield f"ALTER TABLE {quoted(table)} RENAME TO {quoted(aside(table, contract))}"
 
 
-def view(contract: Contract) -> Iterator[str]:
+def aside(table: str, contract: Contract) -> str:
+    """What a table of the stream is called while it is set aside."""
+    return f"{OLD}_{tables(contract).index(table)}"
+
+
+def beside(contract: Contract, dialect: Dialect) -> dict[str, str]:
+    """The definitions of columns that show instants to people, by the name of the column they show."""
+    instants = [column for column in contract.columns if column.type == "timestamp" and dialect.beside]
+    return {one.storage: dialect.beside.format(name=quoted(one.name), stored=quoted(one.storage)) for one in instants}
+
+
+def view(contract: Contract, dialect: Dialect) -> Iterator[str]:
     """The statements that make `<stream>_readable`: instants as ISO 8601 text in UTC, to the nanosecond."""
+    if dialect.beside:
+        return
     name = quoted(f"{contract.stream}_readable")
     shown = []
     for column in contract.columns:
@@ -113,17 +116,22 @@ def view(contract: Contract) -> Iterator[str]:
     yield f"CREATE VIEW {name} AS SELECT {', '.join(shown)}, {marks} FROM {quoted(contract.stream)}"
 
 
-def alter(contract: Contract, present: dict[str, str], table: str) -> Iterator[str]:
+def alter(contract: Contract, dialect: Dialect, present: dict[str, str], table: str) -> Iterator[str]:
     """The statements that add what the contract has gained; ContractError where the change is not an addition.
 
     Args:
         present: the table's columns with their SQL types.
         table: the stream's table, or its history.
     """
+    _check(contract, dialect)
+    readable = beside(contract, dialect)
     for column in contract.columns:
-        declared = SQL_TYPES[column.type]
+        declared = dialect.types[column.type]
         if column.storage not in present:
-            yield f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(column.storage)} {declared}"
+            collation = dialect.collation if column.type == "string" else ""
+            yield f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(column.storage)} {declared}{collation}"
+            if column.storage in readable:
+                yield f"ALTER TABLE {quoted(table)} ADD COLUMN {readable[column.storage]}"
         elif present[column.storage] != declared:
             raise ContractError(
                 f"{contract.stream}.{column.name} is stored as {present[column.storage]}, the contract now says "
@@ -132,17 +140,41 @@ def alter(contract: Contract, present: dict[str, str], table: str) -> Iterator[s
             )
 
 
-def _columns(contract: Contract) -> dict[str, str]:
-    identity = set(contract.identity)
-    kinds = {}
+def _check(contract: Contract, dialect: Dialect) -> None:
+    """Whether the database can have tables of these names."""
+    if contract.kind == "entity" and len(contract.stream) > dialect.longest:
+        raise ContractError(
+            f"The stream {contract.stream} has a name of {len(contract.stream)} characters: its history's is too long.",
+            f"In this store an entity's name has at most {dialect.longest} characters.",
+        )
+    if contract.stream.startswith("pg_") and dialect.reserved:
+        raise ContractError(f"PostgreSQL keeps names like {contract.stream} for itself.", "Name the stream otherwise.")
     for column in contract.columns:
-        always = column.storage in identity and column.required
-        kinds[column.storage] = SQL_TYPES[column.type] + (" NOT NULL" if always else "")
-    return {**kinds, **{name: kind for name, (kind, _) in _bookkeeping(contract).items()}}
+        if {column.name, column.storage} & dialect.reserved:
+            do = f"Give the column another name, and `hotfire.path: {column.path or column.name}`."
+            raise ContractError(f"PostgreSQL keeps the name {column.name} for a column of its own.", do)
 
 
-def _bookkeeping(contract: Contract) -> dict[str, tuple[str, type[pl.DataType]]]:
+def _columns(contract: Contract, dialect: Dialect) -> dict[str, str]:
+    needed = set(contract.identity)
+    own = {one.storage: (one.type, one.storage in needed and one.required) for one in contract.columns}
+    return {name: _kind(dialect, *one) for name, one in {**own, **_bookkeeping(contract)}.items()}
+
+
+def _kind(dialect: Dialect, kind: Type, always: bool) -> str:  # noqa: FBT001 - a pair of the tables above
+    return dialect.types[kind] + (dialect.collation if kind == "string" else "") + (" NOT NULL" if always else "")
+
+
+def _indexes(contract: Contract, dialect: Dialect) -> dict[str, str]:
+    """The indexes of the table with every stored row, by name."""
+    table = history(contract)
     if contract.kind == "telemetry":
-        return _BOOKKEEPING
-    versions = {"superseded": ("INTEGER NOT NULL", pl.Boolean), "received_at_ns": ("INTEGER NOT NULL", pl.Int64)}
-    return {**_BOOKKEEPING, **versions}
+        asset, time = contract.identity[:2]
+        found = {f"{table}_asset_time": f"({quoted(asset)}, {quoted(time)} DESC)"}
+    else:
+        found = {f"{table}_key": f"({', '.join(quoted(name) for name in contract.identity)})"}
+    return {**found, f"{table}_batch": dialect.by_batch} if dialect.by_batch else found
+
+
+def _bookkeeping(contract: Contract) -> dict[str, tuple[Type, bool]]:
+    return _BOOKKEEPING if contract.kind == "telemetry" else {**_BOOKKEEPING, **_OF_ENTITIES}

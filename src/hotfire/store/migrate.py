@@ -1,4 +1,7 @@
-"""Numbered migrations of hotfire's own tables. A file `NNNN_name.sql` in `migrations/` is applied once, in order."""
+"""Numbered migrations of hotfire's own tables. A file `NNNN_name.sql` in `migrations/` is applied once, in order.
+
+They are written in SQLite's words; `dialect.py` says what these become elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +25,26 @@ def migrations() -> tuple[tuple[int, str], ...]:
 
 def migrate(connection: Connection, upto: int | None = None) -> None:
     """Bring the store to the newest schema, or to number `upto`; refuses a store of a newer program."""
-    present, newest = _version(connection), migrations()[-1][0]
+    present, newest = connection.schema_number(), migrations()[-1][0]
     if present > newest:
         raise StoreUnusable(
-            f"The store {connection.path} has schema {present}; this hotfire knows {newest}.",
+            f"The store {connection.name} has schema {present}; this hotfire knows {newest}.",
             "It was written by a newer hotfire: upgrade this one.",
         )
     for number, text in migrations():
         if present < number <= (upto or newest):
             _apply(connection, number, text)
+    connection.rollback()
 
 
 def _apply(connection: Connection, number: int, text: str) -> None:
-    """One migration, unless another process has made it meanwhile. To write before reading is to wait for that one."""
-    connection.rollback()
-    connection.query("CREATE TABLE hf_migrating (number INTEGER)")
-    if _version(connection) < number:
-        for statement in text.split(";\n"):
+    """One migration, unless another process has made it meanwhile."""
+    connection.alone()
+    if connection.schema_number() < number:
+        for statement in connection.dialect.translated(text).split(";\n"):
             if statement.strip():
                 connection.query(statement)
-        connection.query(f"pragma user_version = {number}")
-        connection.query("DROP TABLE hf_migrating")
+        connection.set_schema_number(number)
         connection.commit()
     else:
         connection.rollback()
-
-
-def _version(connection: Connection) -> int:
-    return int(connection.query("pragma user_version").item())

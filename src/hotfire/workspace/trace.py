@@ -67,7 +67,7 @@ class _Batch:
     span: Span
     contract: str
     received_at_ns: int
-    rowids: tuple[int, int] | None
+    committed: bool
 
 
 def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
@@ -112,15 +112,14 @@ def _batches(workspace: Workspace, stream: str) -> Iterator[_Batch]:
             page = store.query("ledger", stream=stream, shard=shard, after=after, page=_PAGE)
             for row in page.filter(page["repair"] == 0).rows(named=True):
                 span = msgspec.json.decode(row["span"], type=Span)
-                rowids = (row["first_rowid"], row["last_rowid"])
-                yield _Batch(shard, row["batch_seq"], span, row["contract"], row["received_at_ns"], rowids)
+                yield _Batch(shard, row["batch_seq"], span, row["contract"], row["received_at_ns"], committed=True)
             if page.height < _PAGE:
                 break
             after = page["batch_seq"][-1]
     for text in store.query("unfinished_plans", stream=stream)["plan"]:
         plan = msgspec.json.decode(text, type=Plan)
         if not plan.repair:
-            yield _Batch(plan.shard, plan.batch_seq, plan.span, plan.contract, plan.received_at_ns, None)
+            yield _Batch(plan.shard, plan.batch_seq, plan.span, plan.contract, plan.received_at_ns, committed=False)
 
 
 def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, line: int) -> Traced:
@@ -146,7 +145,7 @@ def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, line:
     if at is None:
         return replace(one, fate="not a record", detail="a header, a blank line, or part of no record")
     one = replace(one, row_no=first + at, line=records.where(at).line, detail="")
-    if batch.rowids is None:
+    if not batch.committed:
         return replace(one, fate="pending", detail="its batch was interrupted; the next ingest finishes it")
     hit = rejected.filter(row_no=one.row_no)
     if hit.height:
@@ -212,8 +211,7 @@ def _stored(workspace: Workspace, contract: Contract, batch: _Batch, row_no: int
     if workspace.settings.stream(contract.stream).lake_only:
         frames = workspace.lake.rows(contract, shard=batch.shard, after=batch.batch_seq - 1)
         return pl.concat([pl.DataFrame(), *(frame.filter(**same) for frame in frames)], how="diagonal")
-    assert batch.rowids is not None
-    return workspace.store.rows_between(contract, *batch.rowids).filter(**same)
+    return workspace.store.batch(contract, batch.shard, batch.batch_seq).filter(**same)
 
 
 def _corrections(workspace: Workspace, batch: _Batch, one: Traced) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 
 from hotfire.contract.model import Column, Contract
 from hotfire.rows import Span
-from hotfire.store.connection import Connection
+from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.crashes import Fuse
 from hotfire.testing.lake_suite import ROCKETS
 from hotfire.testing.sources import Crash, ListRead, ListSource
@@ -44,7 +44,7 @@ def stand() -> Iterator[Stand]:
 
 
 def execute(folder: Path, *statements: str) -> None:
-    with closing(Connection(folder / "hotfire.db")) as connection:
+    with closing(SqliteConnection(folder / "hotfire.db")) as connection:
         for sql in statements:
             connection.query(sql)
         connection.commit()

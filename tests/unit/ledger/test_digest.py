@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hotfire.contract.model import Column, Contract
 from hotfire.ledger.digest import digest, total
 from hotfire.rows import LIVE
-from hotfire.store.connection import Connection
+from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.lake_suite import READINGS, ROCKETS
 from hotfire.testing.outcomes import assets_of, outcome_of, reading, rejected, values
@@ -189,7 +189,7 @@ def test_a_changed_table_is_noticed(bench: Path) -> None:
     stand = Stand(bench, CONTRACT)
     stand.run(ListSource(ITEMS))
     before = stand.digest()
-    with closing(Connection(bench / "hotfire.db")) as connection:
+    with closing(SqliteConnection(bench / "hotfire.db")) as connection:
         connection.query("UPDATE s SET x = 1.5000000000000002 WHERE x = 1.5")
         connection.commit()
     assert stand.digest() != before

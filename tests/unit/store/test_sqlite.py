@@ -18,10 +18,10 @@ from hotfire.contract.model import Column
 from hotfire.errors import OwnedElsewhere, StoreUnusable
 from hotfire.rows import LIVE
 from hotfire.store import ddl
-from hotfire.store.connection import Connection, OwnerLock
 from hotfire.store.migrate import migrate, migrations
 from hotfire.store.sql import positional, queries
 from hotfire.store.sqlite import SqliteStore
+from hotfire.store.sqlite_connection import OwnerLock, SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.lake_suite import READINGS, ROCKETS
 from hotfire.testing.outcomes import START_NS, held, outcome_of, plan_of, reading, rejected, whole
@@ -43,14 +43,14 @@ def store(folder: Path) -> Iterator[SqliteStore]:
         yield store
 
 
-def schema(connection: Connection) -> list[tuple[str, ...]]:
+def schema(connection: SqliteConnection) -> list[tuple[str, ...]]:
     return sorted(connection.query("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master").rows())
 
 
 @pytest.mark.parametrize("start", [number for number, _ in migrations()])
 def test_a_migrated_schema_is_the_fresh_one(folder: Path, start: int) -> None:
     """From every earlier number the migrations lead to the schema that a new store is made with."""
-    with closing(Connection(folder / "old.db")) as old, closing(Connection(folder / "new.db")) as new:
+    with closing(SqliteConnection(folder / "old.db")) as old, closing(SqliteConnection(folder / "new.db")) as new:
         migrate(old, upto=start)
         assert old.query("pragma user_version").item() == start
         migrate(old)
@@ -77,7 +77,7 @@ def test_migrating_twice_changes_nothing(folder: Path) -> None:
 def test_a_store_of_a_newer_program_is_refused(folder: Path, store: SqliteStore) -> None:
     """Nothing is written to a schema that this program does not know."""
     store.close()
-    with closing(Connection(folder / "hotfire.db")) as connection:
+    with closing(SqliteConnection(folder / "hotfire.db")) as connection:
         connection.query("pragma user_version = 999")
         connection.commit()
     with pytest.raises(StoreUnusable, match="schema 999") as refused:
@@ -106,7 +106,7 @@ def test_many_processes_may_start_at_once(folder: Path) -> None:
 
 def test_commits_are_on_disk_before_they_return(store: SqliteStore, folder: Path) -> None:
     """Synchronous = FULL (2) in WAL mode: each commit is fsynced."""
-    with closing(Connection(folder / "hotfire.db")) as connection:
+    with closing(SqliteConnection(folder / "hotfire.db")) as connection:
         assert connection.query("pragma synchronous").item() == 2
         assert connection.query("pragma journal_mode").item() == "wal"
 
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(store: SqliteStore, folder: Path
 
 def test_a_rollback_after_a_full_disk_begins_anew(folder: Path) -> None:
     """After SQLite has ended the transaction, statements are in a new one: given up, they were never there."""
-    with closing(Connection(folder / "a.db")) as connection:
+    with closing(SqliteConnection(folder / "a.db")) as connection:
         connection.query("create table t (x text) strict")
         connection.commit()
         connection.query(f"pragma max_page_count = {connection.query('pragma page_count').item() + 2}")
@@ -175,7 +175,7 @@ def test_one_store_owns_its_file(store: SqliteStore, folder: Path) -> None:
 def test_the_lock_of_a_dead_process_is_free(folder: Path) -> None:
     """The lock belongs to the process, not to the file: a crash leaves nothing to clear away."""
     path = folder / "hotfire.db.lock"
-    code = f"from pathlib import Path; from hotfire.store.connection import OwnerLock; import os; OwnerLock(Path({str(path)!r})); os._exit(9)"
+    code = f"from pathlib import Path; from hotfire.store.sqlite_connection import OwnerLock; import os; OwnerLock(Path({str(path)!r})); os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert path.read_text() != str(os.getpid())
     lock = OwnerLock(path)
@@ -230,7 +230,7 @@ def test_the_readable_view_shows_instants(store: SqliteStore, ns: int) -> None:
 
 def test_the_compound_index_answers_look_ups(store: SqliteStore, folder: Path) -> None:
     """Identities are found by asset and time without a scan of the table."""
-    with closing(Connection(folder / "hotfire.db")) as connection:
+    with closing(SqliteConnection(folder / "hotfire.db")) as connection:
         plan = connection.query(
             'EXPLAIN QUERY PLAN SELECT * FROM "readings" WHERE device = ? AND taken_ns = ?', ["a", 1]
         )

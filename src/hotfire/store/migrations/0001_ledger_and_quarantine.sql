@@ -1,4 +1,5 @@
 -- hotfire's own tables. States that must not be are impossible: CHECK constraints hold the conservation equation.
+-- first_rowid and last_rowid say where SQLite keeps a batch's rows; elsewhere they are null.
 CREATE TABLE hf_version (
     hash TEXT NOT NULL PRIMARY KEY,
     stream TEXT NOT NULL,
@@ -40,8 +41,8 @@ CREATE TABLE hf_ledger (
     moved INTEGER NOT NULL CHECK (moved >= 0),
     corrected INTEGER NOT NULL CHECK (corrected >= 0),
     late INTEGER NOT NULL CHECK (late >= 0),
-    first_rowid INTEGER NOT NULL,
-    last_rowid INTEGER NOT NULL,
+    first_rowid INTEGER,
+    last_rowid INTEGER,
     PRIMARY KEY (stream, shard, batch_seq),
     CHECK (received + moved = stored + duplicate + superseded + quarantined),
     CHECK (repair = 1 OR moved = 0),

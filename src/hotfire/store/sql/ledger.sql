@@ -8,10 +8,11 @@ SELECT shard, epoch, committed_seq FROM hf_checkpoint WHERE stream = :stream ORD
 
 -- name: ledger_totals
 -- The conservation equation of one stream, summed; a moved row counts once, by its new fate.
-SELECT coalesce(sum(received), 0) AS received, coalesce(sum(stored), 0) AS stored,
-       coalesce(sum(duplicate), 0) AS duplicate, coalesce(sum(superseded), 0) AS superseded,
-       coalesce(sum(quarantined), 0) - coalesce(sum(moved), 0) AS quarantined,
-       coalesce(sum(corrected), 0) AS corrected, coalesce(sum(late), 0) AS late,
+SELECT CAST(coalesce(sum(received), 0) AS bigint) AS received, CAST(coalesce(sum(stored), 0) AS bigint) AS stored,
+       CAST(coalesce(sum(duplicate), 0) AS bigint) AS duplicate,
+       CAST(coalesce(sum(superseded), 0) AS bigint) AS superseded,
+       CAST(coalesce(sum(quarantined), 0) - coalesce(sum(moved), 0) AS bigint) AS quarantined,
+       CAST(coalesce(sum(corrected), 0) AS bigint) AS corrected, CAST(coalesce(sum(late), 0) AS bigint) AS late,
        count(*) AS batches
 FROM hf_ledger WHERE stream = :stream;
 

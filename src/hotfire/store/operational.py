@@ -1,0 +1,357 @@
+"""The operational store over a connection: one transaction a batch. What kinds of database share; see `sqlite.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import polars as pl
+
+from hotfire.errors import OwnedElsewhere
+from hotfire.rows import Checkpoint, Outcome, Place, Plan
+from hotfire.store import ddl
+from hotfire.store.commit import text, write
+from hotfire.store.convert import convert_tables
+from hotfire.store.dialect import quoted
+from hotfire.store.sql import positional
+
+if TYPE_CHECKING:
+    from hotfire.clock import Clock
+    from hotfire.contract.model import Contract
+    from hotfire.store.connection import Connection
+
+T = TypeVar("T")
+_READ_ROWS = 100_000
+"""So many rows of small batches are read at once."""
+
+
+def _never() -> bool:
+    return False
+
+
+class OperationalStore:
+    """Implements `protocols.Store`, but for who owns the store and where the rows of a batch are.
+
+    Args:
+        connection: of its own; closed with the store.
+        clock: for `committed_at` only.
+        dry_run: nothing is ever committed; closing gives everything up.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, *, dry_run: bool = False) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._dry_run = dry_run
+
+    @property
+    def name(self) -> str:
+        """What people call the database; without passwords."""
+        return self._connection.name
+
+    @property
+    def incarnation(self) -> str:
+        """The name this store was born with."""
+        return str(self.query("incarnation").item())
+
+    def own(self) -> None:
+        """Become the only process that writes, until this one closes. Raises OwnedElsewhere."""
+        raise AssertionError(f"{type(self).__name__} has to say who owns it")
+
+    def refresh(self) -> None:
+        """Let go of what was read: the next read sees what is committed now. Gives up a dry run."""
+        self._connection.rollback()
+
+    def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
+        """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
+
+        def ensured() -> None:
+            dialect = self._connection.dialect
+            statements: list[str] = []
+            if not self._connection.columns(contract.stream):
+                statements.extend(ddl.create(contract, dialect))
+            elif self.query("version", hash=contract.hash).is_empty():
+                for table in ddl.tables(contract):
+                    statements.extend(ddl.alter(contract, dialect, self._connection.columns(table), table))
+                statements.extend(ddl.view(contract, dialect))
+            for statement in statements:
+                self._connection.query(statement)
+            self._keep_texts(contract, texts)
+
+        self._writing(ensured)
+
+    def major(self, stream: str) -> int | None:
+        """The major version that the stream's tables are made for; None where there are none."""
+        versions = self.query("versions", stream=stream)["version"]
+        return max((int(version.split(".")[0]) for version in versions), default=None)
+
+    def rewrite(
+        self, contract: Contract, texts: Sequence[tuple[str, str]], convert: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> None:
+        """Take a new major version into use: convert every stored row, in one transaction.
+
+        Args:
+            convert: from the older version's storage columns to this one's, row by row.
+        """
+        older = next(one for one in contract.older if one.major == self.major(contract.stream))
+
+        def rewritten() -> None:
+            convert_tables(self._connection, older, contract, convert)
+            self._keep_texts(contract, texts)
+
+        self._writing(rewritten, lambda: self.major(contract.stream) == contract.major)
+
+    def open(self, stream: str, shard: str) -> Checkpoint:
+        """Become the shard's owner: takes the store and raises the shard's epoch."""
+        self.own()
+        self._write(
+            "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "
+            "ON CONFLICT (stream, shard) DO UPDATE SET epoch = hf_checkpoint.epoch + 1",
+            [stream, shard],
+        )
+        own = self._standing(stream, shard)
+        plans = self.query("unfinished_plans", stream=stream).rows(named=True)
+        unfinished = next((row["plan"] for row in plans if row["shard"] == shard), None)
+        return Checkpoint(
+            stream,
+            shard,
+            own["epoch"],
+            own["committed_seq"],
+            {place.key: place for place in self._places(stream, shard)},
+            msgspec.json.decode(unfinished, type=Plan) if unfinished else None,
+        )
+
+    def plan(self, plan: Plan, epoch: int) -> None:
+        """Write down what the next batch will be, before any effect."""
+
+        def planned() -> None:
+            self._fence(
+                "UPDATE hf_checkpoint SET epoch = epoch "
+                "WHERE stream = ? AND shard = ? AND epoch = ? AND committed_seq = ?",
+                [plan.stream, plan.shard, epoch, plan.batch_seq - 1],
+            )
+            self._connection.query(
+                "INSERT INTO hf_plan VALUES (?, ?, ?, ?) ON CONFLICT (stream, shard) "
+                "DO UPDATE SET batch_seq = excluded.batch_seq, plan = excluded.plan",
+                [plan.stream, plan.shard, plan.batch_seq, text(plan)],
+            )
+
+        self._writing(planned)
+
+    def drop_plan(self, stream: str, shard: str) -> None:
+        """Forget a plan that had no effects, where its source can no longer be read."""
+        self._write("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [stream, shard])
+
+    def commit(self, outcome: Outcome, contract: Contract, epoch: int) -> None:
+        """Write everything one batch changes: the commit point. The fence is the first statement.
+
+        Raises:
+            OwnedElsewhere: `epoch` is no longer the shard's.
+            RowsRefused: the database refuses rows as data: those are named, and nothing was committed.
+        """
+        plan = outcome.plan
+
+        def committed() -> None:
+            self._fence(
+                "UPDATE hf_checkpoint SET committed_seq = ? "
+                "WHERE stream = ? AND shard = ? AND epoch = ? AND committed_seq = ?",
+                [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
+            )
+            write(self._connection, outcome, contract, self._clock.now_ns())
+            self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
+
+        def stands() -> bool:
+            now = self._standing(plan.stream, plan.shard)
+            return (now["epoch"], now["committed_seq"]) == (epoch, plan.batch_seq)
+
+        self._writing(committed, stands)
+
+    def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
+        """Stored rows whose identity equals a row of `identities`, by the compound index."""
+        names = contract.identity
+        probe = [f"t.{quoted(name)} = w.{quoted(name)}" for name in names[:2]]
+        same = [f"t.{quoted(name)} IS NOT DISTINCT FROM w.{quoted(name)}" for name in names[2:]]
+
+        def found() -> pl.DataFrame:
+            wanted, parameters = self._connection.given(identities.select(names))
+            join = self._probe(ddl.history(contract), " AND ".join([*probe, *same]))
+            return self._connection.query(f"SELECT t.* FROM {wanted} AS w {join}", parameters)
+
+        return ddl.typed(self._reading(found), contract)
+
+    def assets(self, contract: Contract) -> pl.DataFrame:
+        """Every asset with its own clock, counter and shard."""
+        rows = self._read(
+            "SELECT asset, clock_ns, counter, gaps, shard, stored FROM hf_asset WHERE stream = ?", [contract.stream]
+        )
+        texts = pl.col("asset", "shard").cast(pl.String)
+        return rows.select(texts, pl.col("clock_ns", "counter", "gaps", "stored").cast(pl.Int64))
+
+    def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
+        """The stored rows that are not older than `window_ns` behind their asset's clock."""
+        asset, time = (quoted(name) for name in contract.identity[:2])
+        least = -(2**63) + window_ns  # what lies before cannot be told in int64 once the window is taken off
+        since = f"CASE WHEN a.clock_ns < {least} THEN {least} ELSE a.clock_ns END - {int(window_ns)}"
+        join = self._probe(contract.stream, f"t.{asset} = a.asset AND t.{time} >= {since}")
+        found = self._read(f"SELECT t.* FROM hf_asset a {join} WHERE a.stream = ?", [contract.stream])
+        return ddl.typed(found, contract)
+
+    def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Each committed batch after `after`, its rows in arrival order."""
+        while True:
+            page = self.query("ledger", stream=contract.stream, shard=shard, after=after, page=64)
+            for some in _together(page):
+                rows = self._rows(contract, shard, some)
+                parts = rows.partition_by("batch_seq", as_dict=True)
+                yield from ((seq, parts.get((seq,), rows.clear())) for seq in some["batch_seq"].to_list())
+            if page.is_empty():
+                return
+            after = page["batch_seq"][-1]
+
+    def batch(self, contract: Contract, shard: str, batch_seq: int) -> pl.DataFrame:
+        """The stored rows of one committed batch, in arrival order."""
+        found = self.query("ledger_batch", stream=contract.stream, shard=shard, batch_seq=batch_seq)
+        return self._rows(contract, shard, found)
+
+    def counts(self, contract: Contract, shard: str) -> pl.DataFrame:
+        """The number of stored rows (history rows of entities) by batch, counted: `batch_seq`, `rows`."""
+        counted = self._read(
+            f"SELECT batch_seq, count(*) AS rows FROM {quoted(ddl.history(contract))} WHERE shard = ? "
+            "GROUP BY batch_seq",
+            [shard],
+        )
+        return counted.cast(pl.Int64)
+
+    def problems(self) -> list[str]:
+        """What the database finds wrong with itself, a line each."""
+        return self._reading(self._connection.problems)
+
+    def tables(self) -> list[str]:
+        """The names of all tables and views."""
+        return self._reading(self._connection.tables)
+
+    def table(
+        self, name: str, columns: Collection[str] | None = None, contract: Contract | None = None
+    ) -> pl.DataFrame | None:
+        """Every row of a table or view; None where there is none of that name.
+
+        Args:
+            columns: only these, as far as the table has them; all if None.
+            contract: whose rows these are: gives them its types.
+        """
+        present = list(self._reading(lambda: self._connection.columns(name)))
+        if not present:
+            return None
+        wanted = [one for one in present if columns is None or one in columns] or present[:1]
+        rows = self._read(f"SELECT {', '.join(map(quoted, wanted))} FROM {quoted(name)}")
+        return ddl.typed(rows, contract) if contract else rows
+
+    def query(self, name: str, **parameters: Any) -> pl.DataFrame:
+        """A named read-only query of `store/sql`."""
+        sql, names = positional(name)
+        return self._read(sql, [parameters[one] for one in names])
+
+    def start_job(self, job_id: str, command: str, stream: str) -> None:
+        """Write down that a job has begun."""
+        self._write(
+            "INSERT INTO hf_job VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
+            [job_id, command, stream, self._clock.now_ns()],
+        )
+
+    def bury_jobs(self) -> None:
+        """Write down that jobs still called running were killed: only the owner of the store may know that."""
+        self._write(
+            "UPDATE hf_job SET status = 'failed', ended_at_ns = ?, summary = '{\"error\": \"killed\"}' "
+            "WHERE status = 'running'",
+            [self._clock.now_ns()],
+        )
+
+    def end_job(self, job_id: str, status: str, summary: str) -> None:
+        """Write down how a job has ended: `done` or `failed`, with its summary as JSON. Gives up what it left open."""
+        self._write(
+            "UPDATE hf_job SET status = ?, ended_at_ns = ?, summary = ? WHERE job_id = ?",
+            [status, self._clock.now_ns(), summary, job_id],
+        )
+
+    def discard(self, quarantine_id: int, reason: str) -> bool:
+        """Turn an open quarantine row into a tombstone; False where it is not open."""
+        changed = self._writing(
+            lambda: self._connection.query(
+                "UPDATE hf_quarantine SET state = 'discarded', reason = ? WHERE id = ? AND state = 'open' RETURNING id",
+                [reason, quarantine_id],
+            ),
+            lambda: self.query("quarantine_row", id=quarantine_id)["reason"].to_list() == [reason],
+        )
+        return changed.height == 1
+
+    def close(self) -> None:
+        """Give up what was not committed; let another process own the store."""
+        self._connection.close()
+
+    def _reading(self, body: Callable[[], T]) -> T:
+        """Run a body that only reads."""
+        return body()
+
+    def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = _never) -> T:  # noqa: ARG002 - see below
+        """Run a body as one transaction, all or nothing. It begins by letting go of what was read.
+
+        Args:
+            stands: where no answer came to a commit: whether it was one. Where it cannot be told, doing the same
+                again must do no harm.
+        """
+        with ExitStack() as unless_done:
+            if self._dry_run:
+                self._connection.savepoint("hf_dry_run")
+                unless_done.callback(self._connection.undo, "hf_dry_run")
+                result = body()
+                self._connection.release("hf_dry_run")
+            else:
+                self._connection.rollback()
+                unless_done.callback(self._connection.rollback)
+                result = body()
+                self._connection.commit()
+            unless_done.pop_all()
+        return result
+
+    def _read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        return self._reading(lambda: self._connection.query(sql, parameters))
+
+    def _write(self, sql: str, parameters: Sequence[Any]) -> None:
+        self._writing(lambda: self._connection.query(sql, parameters))
+
+    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
+        """The stored rows of consecutive batches, by their ledger rows, in arrival order."""
+        raise AssertionError(f"{type(self).__name__} has to say where {contract.stream} keeps {shard}: {ledger}")
+
+    def _probe(self, table: str, on: str) -> str:
+        return self._connection.dialect.probe.format(table=quoted(table), on=on)
+
+    def _fence(self, update: str, parameters: list[Any]) -> None:
+        """Change exactly the one row of the shard that this process owns. Ends in stream, shard, epoch, batch."""
+        if self._connection.query(f"{update} RETURNING 1 AS own", parameters).height != 1:
+            raise OwnedElsewhere(
+                f"Another process has taken over {parameters[-4]}/{parameters[-3]} of {self.name}.",
+                "Only one process may write to a shard: stop one of them.",
+            )
+
+    def _standing(self, stream: str, shard: str) -> dict[str, Any]:
+        return self.query("shards", stream=stream).filter(pl.col("shard") == shard).row(0, named=True)
+
+    def _places(self, stream: str, shard: str) -> Iterator[Place]:
+        for row in self.query("places", stream=stream, shard=shard).rows(named=True):
+            facts = msgspec.json.decode(row["facts"])
+            yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)
+
+    def _keep_texts(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
+        self._connection.query(
+            "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
+            [contract.hash, contract.stream, contract.version, text(list(texts)), self._clock.now_ns()],
+        )
+
+
+def _together(ledger: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Consecutive batches whose rows can be read at once."""
+    if ledger.height:
+        number = (pl.col("stored") + pl.col("superseded")).cum_sum() // _READ_ROWS
+        yield from ledger.with_columns(number.alias("group")).partition_by("group", maintain_order=True)
