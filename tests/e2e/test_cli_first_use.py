@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,23 @@ def test_standard_input_is_a_place(run: Run, make: Any, fleet: Path) -> None:
     """`--from -` reads standard input, whole."""
     done = run("ingest", "events", "--from", "-", "--json", cwd=fleet, stdin=b"\n".join(make.dirty(100)))
     assert (done.code, done.document["received"], done.document["stored"]) == (0, 100, 93)
+    again = run("ingest", "events", "--from", "/dev/stdin", "--json", cwd=fleet, stdin=b"\n".join(make.dirty(100)))
+    fates = {name: again.document[name] for name in ("received", "stored", "duplicate", "quarantined")}
+    assert fates == {"received": 100, "stored": 0, "duplicate": 95, "quarantined": 5}
+    assert run("ingest", "events", "--from", "-", cwd=fleet).out.startswith("received 0 = stored 0  ")
+    assert list((fleet / "data").glob("spool/*")) == []
+    assert run("balance", cwd=fleet).code == 0
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="process substitution is bash's")
+def test_a_process_is_a_place(make: Any, fleet: Path) -> None:
+    """`--from <(command)` reads what the command writes."""
+    make.write(fleet / "events.jsonl", make.dirty(100))
+    words = (
+        f"{make.hotfire} ingest events --json --from <(head -n 60 events.jsonl) <(tail -n 40 events.jsonl) /dev/null"
+    )
+    done = subprocess.run([shutil.which("bash") or "", "-c", words], cwd=fleet, capture_output=True, check=True)
+    assert json.loads(done.stdout)["received"] == 100
     assert list((fleet / "data").glob("spool/*")) == []
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from hotfire.contract.model import Contract
-from hotfire.source.files import FileSource
+from hotfire.source.files import FileSettings, FileSource
+from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse
 from hotfire.testing.sources import Crash
 from hotfire.testing.stand import Came, Stand
@@ -63,6 +66,36 @@ def test_a_crash_at_any_step_changes_nothing(
         assert stand.arrival() == arrival
         found = stand.balance(open_files(path))
         assert (found.differences, found.unread, found.pending) == ([], [], 0)
+
+
+def test_a_crash_while_standard_input_is_taken(bench: Path, burns: Contract, make: Callable[..., Path]) -> None:
+    """The same bytes piped again after a crash at any step: all is as if it had not happened, and nothing is kept."""
+    data, fuse = make(bench / "burns.jsonl").read_bytes(), Fuse()
+
+    def piped(stand: Stand) -> FileSource:
+        settings = FileSettings(batch_rows=14, spool=stand.folder / "spool")
+        return FileSource(["-"], settings, ManualClock(), BytesIO(data))
+
+    calm = Stand(bench / "calm", burns)
+    with closing(piped(calm)) as source:
+        calm.run(source, fuse)
+    came = calm.came()
+    assert_is_a_worthy_mix(came)
+    dead: list[FileSource] = []
+    for number, (point, call, after) in enumerate(moments(fuse.trace)):
+        stand = Stand(bench / f"{number}", burns)
+        dead.append(piped(stand))
+        with pytest.raises(Crash):
+            stand.run(dead[-1], Fuse(point, call, after))
+        left = {path.name for path in (stand.folder / "spool").glob("*")}
+        with closing(piped(stand)) as source:
+            stand.run(source)
+        assert (point, call, after, stand.came()) == (point, call, after, came)
+        planned = any(point == "store.plan" for point, _ in fuse.trace[: fuse.trace.index((point, call))])
+        assert not planned or left
+        assert not planned or not list((stand.folder / "spool").iterdir())
+    for source in dead:
+        source.close()
 
 
 def assert_is_a_worthy_mix(came: Came) -> None:

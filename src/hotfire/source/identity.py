@@ -24,7 +24,10 @@ _TEMPORARY = (".tmp", ".part", "~")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file as it is now, with its first bytes. `path` is as it was named, `resolved` the one without links."""
+    """A file as it is now, with its first bytes. `path` is as it was named, `resolved` the one without links.
+
+    `pipe` names the pipe whose content the file holds; empty for every other file.
+    """
 
     path: Path
     resolved: str
@@ -32,6 +35,7 @@ class Seen:
     size: int
     mtime_ns: int
     head: bytes
+    pipe: str = ""
 
     def starts_like(self, place: Place) -> bool:
         """Whether the first bytes are those that were seen first."""
@@ -83,7 +87,7 @@ def recognise(files: Sequence[Seen], known: Iterable[Place]) -> list[tuple[Seen,
 
     A file is the one known by inode and content (a renamed one keeps its key); else the one known by path and content;
     else it is new: a copy under another name, or the next file at a path after a rotation. Content means the first
-    bytes and the last ones read.
+    bytes and the last ones read. The content of a pipe is known by its file's name alone, and never taken for another.
     """
     by_inode: dict[tuple[int, ...], list[Place]] = {}
     by_path: dict[str, list[Place]] = {}
@@ -99,6 +103,7 @@ def recognise(files: Sequence[Seen], known: Iterable[Place]) -> list[tuple[Seen,
         for seen in files:
             alike = by_inode.get(seen.inode, []) if pool == "inode" else by_path.get(seen.resolved, [])
             free = [place for place in alike if place.key not in taken and seen.starts_like(place)]
+            free = [place for place in free if _pipe_of(place) == (seen.path.name if seen.pipe else "")]
             free = [place for place in free if seen.goes_on(place)]
             if seen not in found and free:
                 best = max(free, key=lambda place: place.facts["path"] == seen.resolved)
@@ -109,7 +114,12 @@ def recognise(files: Sequence[Seen], known: Iterable[Place]) -> list[tuple[Seen,
 
 def _moved(place: Place, seen: Seen) -> Place:
     facts = {**place.facts, "path": seen.resolved, "inode": list(seen.inode)}
-    return replace(place, label=str(seen.path), facts=facts)
+    return replace(place, label=seen.pipe or str(seen.path), facts=facts)
+
+
+def _pipe_of(place: Place) -> str:
+    """The name of the file that holds what came through a pipe; empty for the place of any other file."""
+    return Path(place.facts["path"]).name if place.facts.get("pipe") else ""
 
 
 def _new(seen: Seen, keys: Collection[str]) -> Place:
@@ -119,7 +129,9 @@ def _new(seen: Seen, keys: Collection[str]) -> Place:
     while key in keys:  # the file known under this key goes by another name now, or was written anew
         key = digest(f"{key}\0{seen.inode}".encode())
     facts = {"path": seen.resolved, "inode": list(seen.inode), "head": head, "head_length": length}
-    return Place(key, str(seen.path), facts=facts)
+    if seen.pipe:
+        facts["pipe"] = seen.pipe
+    return Place(key, seen.pipe or str(seen.path), facts=facts)
 
 
 def listing(path: str) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +120,8 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"The stream {contract.stream} has no source.",
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
-        source = FileSource(paths, file_settings(self.settings, stream.source, _needs(contract)), self.clock)
+        wanted = replace(file_settings(self.settings, stream.source, _needs(contract)), resume=not self.dry_run)
+        source = FileSource(paths, wanted, self.clock)
         self._opened.append(source)
         return source
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import polars as pl
@@ -304,23 +305,103 @@ def test_a_line_of_ten_megabytes_is_a_record(tmp_path: Path) -> None:
     assert found == [(long, 1.0), ("r1", 1.5)]
 
 
-def test_standard_input_can_be_read_again(tmp_path: Path) -> None:
-    """Standard input is spooled: a span of it is found again, the same input is not taken twice."""
-    data = (HEADER + rows(0, 10)).encode()
-    settings = FileSettings(spool=tmp_path / "spool", batch_rows=4)
-    files = opened("-", settings, ManualClock(), data)
+def piped(tmp_path: Path, data: bytes, **settings: Any) -> FileSource:
+    return opened("-", FileSettings(spool=tmp_path / "spool", batch_rows=4, **settings), ManualClock(), data)
+
+
+def spooled(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "spool").iterdir())
+
+
+PIPED = (HEADER + rows(0, 10)).encode()
+
+
+def test_standard_input_half_taken_is_gone_on_with(tmp_path: Path) -> None:
+    """After a crash a planned span of it is found again, and the same input goes on behind what is durable."""
+    files = piped(tmp_path, PIPED)
     read = files.poll({})
     assert read is not None
     assert read.records.where(0).label == "-"
-    assert opened("-", settings, ManualClock()).reread(read.span).sha256 == read.sha256
-    found, _, position = drain(opened("-", settings, ManualClock(), data))
-    assert found == expected(0, 10)
-    files.acknowledge(position)
-    again = opened("-", settings, ManualClock(), data)
-    assert again.poll(position) is None
+    again = piped(tmp_path, PIPED)
+    assert again.reread(read.span).sha256 == read.sha256
+    position = {part.place.key: part.after() for part in read.span.parts}
     again.acknowledge(position)
-    again.close()
-    assert list((tmp_path / "spool").iterdir()) == []
+    found, _, position = drain(again, position)
+    assert found == expected(4, 10)
+    assert len(position) == 1
+    whole = piped(tmp_path, PIPED)
+    whole.acknowledge(position)
+    assert whole.poll(position) is None
+    whole.close()
+    assert spooled(tmp_path) == []
+
+
+def test_the_same_input_again_is_new(tmp_path: Path) -> None:
+    """What was taken whole is let go of; the same bytes once more are other records, whatever inode they get."""
+    position: dict[str, Place] = {}
+    for time in (1, 2, 3):
+        files = piped(tmp_path, PIPED)
+        found, reads = [], 0
+        while read := files.poll(position):
+            found += read.records.decode(FIELDS).frame.select("t", "v").rows()
+            position |= {part.place.key: part.after() for part in read.span.parts}
+            files.acknowledge({part.place.key: part.after() for part in read.span.parts})
+            reads += 1
+        files.close()
+        assert (found, reads, len(position), spooled(tmp_path)) == (expected(0, 10), 3, time, [])
+    (tmp_path / "copy.csv").write_bytes(PIPED)
+    copied, _, _ = drain(source(tmp_path / "copy.csv"), position)
+    assert copied == expected(0, 10)
+
+
+def test_a_dry_run_leaves_what_an_interrupted_run_needs(tmp_path: Path) -> None:
+    """It reads the input as a new one, and does not touch the file of the other."""
+    read = piped(tmp_path, PIPED).poll({})
+    assert read is not None
+    position = {part.place.key: part.after() for part in read.span.parts}
+    dry = piped(tmp_path, PIPED, resume=False)
+    dry.acknowledge(position)
+    found, reads, _ = drain(dry, position)
+    dry.acknowledge({part.place.key: part.after() for read in reads for part in read.span.parts})
+    dry.close()
+    assert found == expected(0, 10)
+    assert [str(path) for path in spooled(tmp_path)] == [read.span.parts[0].place.facts["path"]]
+
+
+@pytest.mark.parametrize("data", [b"", b"t,v\n"])
+def test_nothing_comes_and_nothing_is_kept(tmp_path: Path, data: bytes) -> None:
+    """An empty input and the empty device hold no record, and leave no file behind; nor does a bare header."""
+    for path in ("-", os.devnull):
+        files = opened(path, FileSettings(spool=tmp_path / "spool"), ManualClock(), data)
+        assert files.poll({}) is None
+        files.close()
+        assert (spooled(tmp_path), files.problems) == ([], [])
+
+
+def test_pipes_are_spooled(tmp_path: Path) -> None:
+    """A FIFO and a process's own end of a pipe are read once, under the name that was given."""
+    fifo, (ours, theirs) = tmp_path / "fifo", os.pipe()
+    os.mkfifo(fifo)
+    writer = Thread(target=lambda: fifo.write_text(HEADER + rows(0, 3)))
+    writer.start()
+    os.write(theirs, (HEADER + rows(3, 5)).encode())
+    os.close(theirs)
+    paths = [str(fifo), f"/dev/fd/{ours}"]
+    files = FileSource(paths, FileSettings(spool=tmp_path / "spool"), ManualClock())
+    found, reads, _ = drain(files)
+    writer.join()
+    os.close(ours)
+    assert found == expected(0, 5)
+    assert [part.place.label for part in reads[0].span.parts] == paths
+    assert FileSource(paths, FileSettings(), ManualClock()).reread(reads[0].span).sha256 == reads[0].sha256
+
+
+def test_endless_devices_are_no_files(tmp_path: Path) -> None:
+    """A device that never ends is refused, and a pipe where there is no place for what comes through it."""
+    with pytest.raises(UserError, match="There is no file /dev/zero"):
+        source("/dev/zero", spool=tmp_path).poll({})
+    with pytest.raises(UserError, match="need a spool folder"):
+        source("-").poll({})
 
 
 def test_a_file_that_vanishes_is_a_problem(tmp_path: Path) -> None:
