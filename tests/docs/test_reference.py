@@ -12,7 +12,7 @@ import pytest
 
 from hotfire import errors
 from hotfire.clock import SystemClock
-from hotfire.contract import columns, expression, lint, schema
+from hotfire.contract import columns, expression, limits, schema
 from hotfire.contract.model import Type
 from hotfire.lake.trouble import ADVICE
 from hotfire.store import connection
@@ -47,7 +47,7 @@ def first_cells(text: str) -> list[str]:
     [
         ("Settings of the stream", {f"hotfire.{name}" for name in schema.SETTINGS} | {"from", "when", "set"}),
         ("Settings of a column", {f"hotfire.{name}" for name in columns.SETTINGS}),
-        ("Limits", {*lint._LIMIT_KEYS}),  # noqa: SLF001 - what the linter allows is what the page has to say
+        ("Limits", set(limits.KEYS)),
     ],
 )
 def test_the_contract_page_has_every_setting(title: str, known: set[str]) -> None:
@@ -59,7 +59,7 @@ def test_the_contract_page_has_every_type_and_option() -> None:
     """The types of columns and what can be asked of their values are all there."""
     named = first_cells(section(CONTRACT, "Fields of a property"))
     assert {*get_args(Type)} <= {*named}
-    assert {name for names in columns._OPTIONS.values() for name in names} <= {*named}  # noqa: SLF001 - as above
+    assert {name for names in columns._OPTIONS.values() for name in names} <= {*named}  # noqa: SLF001 - what the reader allows is what the page has to say
 
 
 def test_the_contract_page_has_every_function() -> None:

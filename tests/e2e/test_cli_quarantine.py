@@ -54,6 +54,16 @@ def test_the_caret_stands_under_the_bad_value(hotfire: Run) -> None:
     assert cut["contract_version"] == "2.0.0"
 
 
+def test_what_is_suggested_can_help(hotfire: Run) -> None:
+    """A torn line needs its source, not another contract; what a contract rejects needs another contract."""
+    shown = {row["checks"][0]["check"]: row["id"] for row in hotfire("quarantine", "list", "--json").document["rows"]}
+    torn = hotfire("quarantine", "show", str(shown["row.parse"])).out
+    assert "events.jsonl:261 can be had whole, ingest it from a new file" in torn
+    assert f"hotfire quarantine discard {shown['row.parse']} --reason TEXT" in torn
+    assert "mend contracts" not in torn
+    assert "Next: mend contracts/events, then" in hotfire("quarantine", "show", str(shown["humidity.required"])).out
+
+
 def test_a_raw_record_cannot_harm_a_terminal(run: Run, fleet: Path) -> None:
     """Control characters and bytes that are not UTF-8 are shown escaped; a long record only around the fault."""
     bad = b'{"event_id": "\x1b[31mred\xff", "device_id": "d", "padding": "' + b"x" * 5000 + b'"}'

@@ -29,7 +29,7 @@ HERE = "hotfire.cli.quarantine"
     cls=Commands,
     places={
         "list": (f"{HERE}:list_rows", "rejected rows, oldest first"),
-        "show": (f"{HERE}:show", "one row, with a caret under each bad field"),
+        "show": ("hotfire.cli.quarantine_show:show", "one row, with a caret under each bad field"),
         "stats": (f"{HERE}:stats", "how many rows broke each check"),
         "replay": (f"{HERE}:replay", "judge them again, by today's contract"),
         "discard": (f"{HERE}:discard", "give rows up; a tombstone stays"),
@@ -61,19 +61,6 @@ def list_rows(stream: str, check: str, state: str, limit: int) -> Answer:
                 break
     more, found = len(found) > limit, found[:limit]
     return Answer({"rows": found, "more": more}, _list_lines(found, state, more=more))
-
-
-@click.command(cls=Command)
-@click.argument("quarantine_id", metavar="ID", type=int)
-def show(quarantine_id: int) -> Answer:
-    """One row: where it came from, every check it broke, and the record with a caret under each bad field."""
-    from hotfire.workspace.wiring import Workspace
-
-    with Workspace(settings_of()) as workspace:
-        rows = workspace.store.query("quarantine_row", id=quarantine_id)
-        if rows.is_empty():
-            raise UserError(f"There is no row {quarantine_id} in quarantine.", f"List them: {hint('quarantine list')}")
-        return _shown(workspace, rows.row(0, named=True))
 
 
 @click.command(cls=Command)
@@ -138,13 +125,14 @@ def _rows(workspace: Workspace, stream: str, state: str) -> Iterator[tuple[dict[
             "quarantine_list", stream=stream, state=state, after=after, page=_PAGE
         )
         for row in page.rows(named=True):
-            yield row, _faults(row["faults"])
+            yield row, faults_of(row["faults"])
         if page.height < _PAGE:
             return
         after = page["id"][-1]
 
 
-def _faults(text: str) -> Sequence[Fault]:
+def faults_of(text: str) -> Sequence[Fault]:
+    """The faults of a row in quarantine, as the store keeps them."""
     import msgspec
 
     from hotfire.rows import Fault
@@ -152,13 +140,14 @@ def _faults(text: str) -> Sequence[Fault]:
     return msgspec.json.decode(text, type=list[Fault])
 
 
-def _checks(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+def checks_of(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    """Faults as `--json` shows them."""
     return [{"check": fault.check, "value": fault.value, "detail": fault.detail} for fault in faults]
 
 
 def _listed(row: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
     names = ("id", "stream", "state", "place", "line", "batch_seq", "tries")
-    return {**{name: row[name] for name in names}, "checks": _checks(faults), "reason": row["reason"]}
+    return {**{name: row[name] for name in names}, "checks": checks_of(faults), "reason": row["reason"]}
 
 
 def _list_lines(found: Sequence[Mapping[str, Any]], state: str, *, more: bool) -> Iterator[str]:
@@ -210,65 +199,6 @@ def _stats_lines(total: int, checks: Mapping[str, int], streams: Mapping[str, An
             yield f"          ({name}, earlier: {', '.join(gone)})"
     if checks:
         yield f"Next: {hint(f'quarantine list --check {next(iter(checks))}')}"
-
-
-def _shown(workspace: Workspace, row: Mapping[str, Any]) -> Answer:
-    import msgspec
-
-    from hotfire.clock import iso
-    from hotfire.quarantine.show import Record, pointed, safe, spots
-
-    contract = workspace.contract_of(row["contract"])
-    facts = msgspec.json.decode(row["facts"])
-    record, faults = Record.of(row["raw"], facts.get("reading", facts)), _faults(row["faults"])
-    batch = workspace.store.query(
-        "ledger_batch", stream=row["stream"], shard=row["shard"], batch_seq=row["batch_seq"]
-    ).row(0, named=True)
-    names = ("id", "stream", "state", "place", "line", "shard", "batch_seq", "row_no", "tries", "reason")
-    document = {name: row[name] for name in names} | {
-        "offset": row["at_offset"],
-        "contract_version": contract.version,
-        "received_at": iso(batch["received_at_ns"]),
-        "job_id": batch["job_id"],
-        "repaired_batch_seq": row["repaired_seq"],
-        "repaired_fate": row["repaired_fate"],
-        "checks": _checks(faults),
-        "raw": row["raw"].decode(errors="backslashreplace"),
-    }
-    places = [spots(record, fault, contract) for fault in faults]
-    for one, found in zip(document["checks"], places, strict=True):
-        one["spans"] = found
-
-    def lines() -> Iterator[str]:
-        yield click.style(f"Row {row['id']} of quarantine: {row['stream']}, {_state(document)}", bold=True)
-        yield f"  from      {shown_place(row['place'])}:{row['line']}"
-        yield f"  batch     {row['batch_seq']}, record {row['row_no']}, received {document['received_at'][:19]}Z"
-        yield f"  contract  {row['stream']} {contract.version}"
-        for fault, found in zip(faults, places, strict=True):
-            value = "" if fault.value is None else f"  {safe(fault.value[:60])!s}"
-            detail = f"  ({printable(fault.detail, 60)})" if fault.detail else ""
-            yield ""
-            yield click.style(fault.check, fg="yellow") + value + detail
-            text, carets = pointed(record, found)
-            yield f"  {text}"
-            if carets:
-                yield click.style(f"  {carets}", fg="red")
-        if row["state"] == "open":
-            yield ""
-            again = hint(f"quarantine replay {row['stream']} --dry-run")
-            yield f"Next: mend contracts/{row['stream']}, then {again}"
-            give_up = hint(f"quarantine discard {row['id']} --reason TEXT")
-            yield f"  or: {give_up}"
-
-    return Answer(document, lines())
-
-
-def _state(document: Mapping[str, Any]) -> str:
-    if document["state"] == "repaired":
-        return f"repaired by batch {document['repaired_batch_seq']} ({document['repaired_fate']})"
-    if document["state"] == "discarded":
-        return f"discarded: {printable(document['reason'])}"
-    return f"open, tried again {document['tries']} times" if document["tries"] else "open"
 
 
 def _replayed(workspace: Workspace, stream: str, check: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from hotfire.errors import ContractError, UserError
 SEVERITIES = ("watch", "warning", "distress", "critical", "severe")
 """Severities of limits, mildest first (XTCE)."""
 
-_LIMIT_KEYS = (*SEVERITIES, "deadband", "min_violations", "on_delay", "off_delay", "context", "unit")
+KEYS = (*SEVERITIES, "deadband", "min_violations", "on_delay", "off_delay", "context", "unit")
+"""What `hotfire.limits` may hold."""
 _EXAMPLE = '[{when: "SQL", critical: {high: 320}}]'
 
 
@@ -92,8 +93,8 @@ def _scale(doc: Document, place: Path, name: str, column: Column) -> units.Conve
 
 
 def _judge_settings(doc: Document, place: Path, name: str, limits: Mapping[str, Any]) -> None:
-    for key in limits.keys() - {*_LIMIT_KEYS}:
-        doc.error((*place, key), name, f"no such setting `{key}`", did_you_mean(key, _LIMIT_KEYS))
+    for key in limits.keys() - {*KEYS}:
+        doc.error((*place, key), name, f"no such setting `{key}`", did_you_mean(key, KEYS))
     deadband, count = limits.get("deadband", 0), limits.get("min_violations", 1)
     if type(deadband) not in (int, float) or deadband < 0:
         doc.error((*place, "deadband"), name, "`deadband` is not a number from 0", "in the channel's unit")

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hotfire.contract.expression import columns_of
 
@@ -39,6 +39,22 @@ class Record:
     def of(cls, raw: bytes, reading: Mapping[str, Any]) -> Record:
         """From the bytes in quarantine."""
         return cls(raw.decode("utf-8", errors="surrogateescape"), reading)
+
+
+Remedy = Literal["source", "stored row", "later", "contract"]
+"""What can help a record: another one from its source, a look at the row in its way, time, or another contract."""
+
+
+def remedy(faults: Sequence[Fault]) -> Remedy:
+    """What can help a record that broke these checks; where several could, the one that the others wait for."""
+    checks = {fault.check for fault in faults}
+    if checks & {"row.parse", "row.encoding"}:
+        return "source"
+    if checks == {"key.conflict"}:
+        return "stored row"
+    if checks and all(check.endswith(".ahead") for check in checks):
+        return "later"
+    return "contract"
 
 
 def pointed(record: Record, spots: Sequence[Spot]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotfire.contract.model import Check, Column, Contract, Lens
-from hotfire.quarantine.show import Record, json_value, pointed, safe, spots
+from hotfire.quarantine.show import Record, json_value, pointed, remedy, safe, spots
 from hotfire.rows import Fault
 
 OLD = Contract("s", "1.0.0", "telemetry", (Column("unit", "string"), Column("heat", "number", path="t")), asset="unit")
@@ -49,6 +49,23 @@ def test_the_value_of_a_key_is_found(record: dict[str, Any], data: st.DataObject
     spot = json_value(text, key)
     assert spot is not None
     assert json.loads(text[spot[0] : spot[1]]) == record[key]
+
+
+@pytest.mark.parametrize(
+    ("checks", "helps"),
+    [
+        (["row.parse"], "source"),
+        (["row.encoding", "temperature.type"], "source"),
+        (["key.conflict"], "stored row"),
+        (["at.ahead"], "later"),
+        (["at.ahead", "temperature.range"], "contract"),
+        (["temperature.type"], "contract"),
+        (["warm", "unit.required"], "contract"),
+    ],
+)
+def test_what_helps(checks: list[str], helps: str) -> None:
+    """A record that cannot be read is not mended by a contract; one that is early needs only time."""
+    assert remedy([Fault(0, check) for check in checks]) == helps
 
 
 @given(st.binary(max_size=400), st.integers(0, 400), st.integers(0, 30))
