@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,6 +127,32 @@ def test_importing_costs_nothing() -> None:
     """`import hotfire` loads neither polars nor click."""
     code = "import hotfire, sys, json; print(json.dumps(sorted({'polars', 'click', 'msgspec'} & sys.modules.keys())))"
     assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == []
+
+
+def test_a_moved_workspace_still_knows_its_files(run: Run, make: Any, tmp_path: Path) -> None:
+    """Moved or copied to another place, `why` finds a line by its path in the workspace, and reads it there again."""
+    assert run("init", "ws", "--template", "fleet", cwd=tmp_path).code == 0
+    lines = make.dirty(200)
+    for name, part in (("a.jsonl", lines[:100]), ("b.jsonl", lines[100:150]), ("night/b.jsonl", lines[100:])):
+        place = make.write(tmp_path / "ws" / "incoming" / name, part)
+        assert run("ingest", "events", "--from", place, cwd=tmp_path / "ws").code == 0
+    shutil.copytree(tmp_path / "ws", tmp_path / "copied")
+    (tmp_path / "ws").rename(tmp_path / "moved")
+    for name in ("moved", "copied"):
+        folder = tmp_path / name
+        found = run("why", "incoming/a.jsonl:1", "--json", cwd=folder).document
+        assert (found["fate"], found["found"][0]["row"]["event_id"]) == ("stored", "e000000")
+        assert found["found"][0]["place"] == str(folder / "incoming" / "a.jsonl")
+        assert run("why", f"{name}/incoming/a.jsonl:11", "--json", cwd=folder.parent).code == 2
+        away = run("-C", name, "why", f"{name}/incoming/a.jsonl:11", "--json", cwd=folder.parent).document
+        assert (away["fate"], away["found"][0]["checks"][0]["check"]) == ("quarantined", "temperature.range")
+        again = run("why", "incoming/a.jsonl:51", "--json", cwd=folder).document["found"][0]
+        assert (again["twin"]["place"], again["twin"]["line"]) == (str(folder / "incoming" / "a.jsonl"), 42)
+        several = run("why", "b.jsonl:1", "--json", cwd=folder)
+        assert (several.code, "2 files end in b.jsonl" in several.document["error"]) == (2, True)
+        assert run("why", "night/b.jsonl:1", "--json", cwd=folder).document["fate"] == "duplicate"
+    wrong = run("why", "incoming/aa.jsonl:1", cwd=tmp_path / "moved")
+    assert (wrong.code, "Did you mean" in wrong.err) == (2, True)
 
 
 ROCKETS = """

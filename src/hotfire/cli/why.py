@@ -29,8 +29,6 @@ def why(place: str) -> Answer:
         raise UserError(f"{place} is not FILE:LINE.", "Write it as incoming/burn-1.csv:811; lines count from 1.")
     with Workspace(settings_of()) as workspace:
         found = list(trace(workspace, file, int(line)))
-    if not found:
-        raise UserError(f"No stream has read {file}.", "Name it as `ingest` did, or by its last part.")
     document: dict[str, Any] = {"place": place, "fate": found[0].fate, "found": [_document(one) for one in found]}
     return Answer(document, _lines(place, found))
 

@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,9 +14,10 @@ import polars as pl
 from hotfire.clock import iso
 from hotfire.contract.check import judge
 from hotfire.contract.model import wire
-from hotfire.errors import SourceChanged
+from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Fault, Part, Plan, Span
 from hotfire.source.formats.join import records_from_raw
+from hotfire.workspace.places import meant, near, relocated
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -74,18 +74,27 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
     """What became of a line, in every stream that read the file; the latest reading of it first.
 
     Args:
-        file: a path, absolute or relative to the working folder or the workspace, or a file's name.
+        file: a path, absolute or relative to the working folder or the workspace, or the end of one.
         line: counted from 1; of Parquet, the number of the row.
+
+    Raises:
+        UserError: no stream has read such a file, or several files are called so.
     """
+    known = _known(workspace)
+    keys = meant(file, workspace.settings.folder, known)
+    if not keys:
+        like = near(file, known)
+        hint = f"Did you mean {like}?" if like else "Name it as `ingest` did, or by the end of its path."
+        raise UserError(f"No stream has read {file}.", hint)
     for stream in workspace.settings.streams:
         named: list[Part] = []
         found: list[Traced] = []
         for batch in _batches(workspace, stream):
             for number, part in enumerate(batch.span.parts):
-                if _is_named(part, file, workspace.settings.folder):
+                if part.place.key in keys:
                     named.append(part)
                     if part.place.line <= line < part.end_line:
-                        found.append(_traced(workspace, stream, batch, number, line))
+                        found.append(_traced(workspace, stream, batch, number, (file, line)))
         if found:
             yield from reversed(found)
         elif named and line < min(part.place.line for part in named):
@@ -95,13 +104,16 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
             yield Traced(stream, "not read yet", named[-1].place.label, detail=detail)
 
 
-def _is_named(part: Part, file: str, folder: Path) -> bool:
-    """Whether people may mean the part's place by that path (from the working folder or the workspace) or name."""
-    label, resolved = part.place.label, part.place.facts.get("path", "")
-    meant = {file, str(Path(file).resolve()), str((folder / file).resolve())}
-    if meant & {label, resolved, str(Path(label).resolve())}:
-        return True
-    return "/" not in file and file == Path(label).name
+def _known(workspace: Workspace) -> dict[str, list[Place]]:
+    """Every file that was read, by its key, under each name that it had then; the latest last."""
+    known: dict[str, dict[str, Place]] = {}
+    for stream in workspace.settings.streams:
+        for batch in _batches(workspace, stream):
+            for part in batch.span.parts:
+                names = known.setdefault(part.place.key, {})
+                names.pop(part.place.label, None)
+                names[part.place.label] = part.place
+    return {key: list(names.values()) for key, names in known.items()}
 
 
 def _batches(workspace: Workspace, stream: str) -> Iterator[_Batch]:
@@ -122,9 +134,11 @@ def _batches(workspace: Workspace, stream: str) -> Iterator[_Batch]:
             yield _Batch(plan.shard, plan.batch_seq, plan.span, plan.contract, plan.received_at_ns, committed=False)
 
 
-def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, line: int) -> Traced:
-    """The fate of a line of the batch's part of that number."""
-    part = batch.span.parts[number]
+def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, asked: tuple[str, int]) -> Traced:
+    """The fate of a line of the batch's part of that number; `asked` names the file and the line."""
+    file, line = asked
+    was = batch.span.parts[number]
+    part = relocated(was, workspace.settings.folder, file)
     first = [0, *accumulate(part.rows for part in batch.span.parts)][number]
     contract = workspace.contract_of(batch.contract)
     one = Traced(
@@ -139,7 +153,7 @@ def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, line:
     rejected = workspace.store.query("quarantine_of_batch", stream=stream, shard=batch.shard, batch_seq=batch.batch_seq)
     records = _records(workspace, contract, part)
     if records is None:
-        hit = rejected.filter(line=line, place=part.place.label)
+        hit = rejected.filter(line=line, place=was.place.label)
         return _rejected(one, hit.row(0, named=True)) if hit.height else one
     at = _record_at(records, line)
     if at is None:
@@ -241,8 +255,9 @@ def _source_of(workspace: Workspace, stream: str, row: Mapping[str, Any]) -> Map
             first = 0
             for part in batch.span.parts:
                 if row["row_no"] < first + part.rows:
-                    records = _records(workspace, workspace.contract_of(batch.contract), part)
+                    here = relocated(part, workspace.settings.folder, part.place.label)
+                    records = _records(workspace, workspace.contract_of(batch.contract), here)
                     line = records.where(row["row_no"] - first).line if records else None
-                    return {"place": part.place.label, "line": line}
+                    return {"place": here.place.label, "line": line}
                 first += part.rows
     return {}
