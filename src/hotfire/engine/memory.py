@@ -140,7 +140,8 @@ def empty_assets() -> pl.DataFrame:
 
 def _merge(runs: tuple[Run, ...]) -> Run:
     order = np.argsort(np.concatenate([run.ids for run in runs]), kind="stable")
-    return Run(*(np.concatenate([getattr(run, name) for run in runs])[order] for name in Run.__slots__))
+    whole = (np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__)
+    return Run(*(part[order] if len(part) else part for part in whole))
 
 
 def _select(run: Run, mask: NDArray[np.bool_]) -> Run:
