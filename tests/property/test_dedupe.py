@@ -154,6 +154,8 @@ def test_rows_ahead_of_their_clock_are_never_looked_up(rows: list[Row]) -> None:
     for number, (asset, _, *rest) in enumerate(rows):
         row = (asset, number, *rest)
         frame = pl.DataFrame([row], schema=SCHEMA, orient="row").with_row_index("row_no")
-        found = sort_out(CONTRACT, frame, engine.memory, Stored(lambda ids: asked.append(ids) or ids, lambda *_: SCHEMA))
+        found = sort_out(
+            CONTRACT, frame, engine.memory, Stored(lambda ids: asked.append(ids) or ids, lambda *_: SCHEMA)
+        )
         engine.memory = found.memory
     assert asked == []

@@ -66,6 +66,7 @@ def _completion(context: click.Context, shell: str | None) -> None:
 
 def main() -> int:
     """Run the command line of this process; returns the exit code. Never shows a traceback for what can be named."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that only spin
     arguments = sys.argv[1:]
     as_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
     for name in ("stdin", "stdout", "stderr"):

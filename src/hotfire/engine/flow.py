@@ -68,16 +68,23 @@ def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) 
     return Plan(stream, flow.shard, batch_seq, read.span, read.sha256, batch.received_at_ns, contract, repair)
 
 
-def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory: Memory) -> tuple[Outcome, Memory]:
-    """Everything the batch changes: fates, clocks, quarantine, ledger. Nothing is changed yet."""
+def outcome_of(
+    flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory: Memory, settle: Callable[[], None] = lambda: None
+) -> tuple[Outcome, Memory]:
+    """Everything the batch changes: fates, clocks, quarantine, ledger. Nothing is changed yet.
+
+    Args:
+        settle: called before the store or the lake is asked: returns once all earlier batches are committed.
+    """
     if contract.kind == "telemetry":
-        before = Stored(partial(_stored_before, flow, contract, plan), partial(_carried, flow, contract))
+        before = Stored(partial(_stored_before, flow, contract, plan, settle), partial(_carried, flow, contract))
         fates = sort_out(contract, batch.verdict.rows, memory, before, repair=plan.repair)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
         kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
     else:
         arrived = plan.span.parts[0].place.facts["arrived"] if plan.repair else ()
+        settle()
         before = Stored(partial(flow.store.stored, contract), partial(_carried, flow, contract))
         versions = sort_versions(contract, batch.verdict.rows, before, arrived)
         kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
@@ -103,8 +110,11 @@ def outcome_of(flow: Flow, contract: Contract, plan: Plan, batch: Judged, memory
     return Outcome(plan, flow.job_id, counts, table, _rejected(batch, rejected), corrections, assets), after
 
 
-def _stored_before(flow: Flow, contract: Contract, plan: Plan, identities: pl.DataFrame) -> pl.DataFrame:
+def _stored_before(
+    flow: Flow, contract: Contract, plan: Plan, settle: Callable[[], None], identities: pl.DataFrame
+) -> pl.DataFrame:
     """Stored rows of earlier batches. The lake may hold this one already, where a crash came before its commit."""
+    settle()
     if not (flow.lake_only and flow.lake):
         return flow.store.stored(contract, identities)
     own = (pl.col("shard") == plan.shard) & (pl.col("batch_seq") >= plan.batch_seq)

@@ -1,14 +1,15 @@
 """The engine's loop. What it may rely on is in `protocols.py`; what a batch changes is worked out in `flow.py`.
 
-    1 poll -> 2 judge -> 3 plan -> 4 sort out -> 5 commit -> 6 the lake follows -> 7 acknowledge
+    1 poll -> 2 judge -> 3 sort out -> 4 plan -> 5 commit -> 6 the lake follows -> 7 acknowledge
 
-The next batch is read and judged while the last one is committed.
+Three batches are on their way at a time: one is read and judged, one sorted out, one committed. Only planning has an
+effect on what comes next, and it comes after the last batch's commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -50,19 +51,18 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) ->
             total += outcome.counts
             watch(outcome)
         flow.source.acknowledge(position)
-        with closing(_Reader(flow, position)) as reader:
+        with (
+            closing(_Reader(flow, position)) as reader,
+            closing(_Writer(flow, checkpoint.epoch, follower, watch)) as writer,
+        ):
             while (batch := reader.take()) is not None:
+                reader.go_on()
                 batch_seq += 1
                 plan = plan_of(flow, batch, batch_seq, repair=repair)
-                flow.store.plan(plan, checkpoint.epoch)
-                outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory)
-                reader.go_on()
-                _commit(flow, outcome, flow.contract, checkpoint.epoch)
-                if not flow.lake_only:
-                    follower.follow(batch_seq, outcome.rows)
-                flow.source.acknowledge(_past({}, plan))
+                outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.settle)
+                writer.begin(outcome)
                 total += outcome.counts
-                watch(outcome)
+            writer.settle()
         follower.flush()
     return total
 
@@ -94,7 +94,7 @@ def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> Non
 
 
 class _Reader:
-    """Reads and judges the next batch on a thread of its own, while the engine commits the last one."""
+    """Reads and judges the next batch on a thread of its own, while the engine sorts out the last one."""
 
     def __init__(self, flow: Flow, position: Position) -> None:
         self._flow = flow
@@ -107,10 +107,7 @@ class _Reader:
         return self._upcoming.result()
 
     def go_on(self) -> None:
-        """Begin with the batch after the one that was taken.
-
-        Called once that one is sorted out: judging and sorting out would only take turns at the interpreter.
-        """
+        """Begin with the batch after the one that was taken."""
         self._upcoming = self._thread.submit(self._next)
 
     def close(self) -> None:
@@ -123,6 +120,42 @@ class _Reader:
             return None
         self._position = {**self._position, **{part.place.key: part.after() for part in read.span.parts}}
         return judged(self._flow.contract, read, self._flow.clock.now_ns())
+
+
+class _Writer:
+    """Plans and commits one batch on a thread of its own, while the engine sorts out the next one."""
+
+    def __init__(self, flow: Flow, epoch: int, follower: Follower, watch: Watcher) -> None:
+        self._flow = flow
+        self._epoch = epoch
+        self._follower = follower
+        self._watch = watch
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._pending: Future[None] | None = None
+
+    def begin(self, outcome: Outcome) -> None:
+        """Commit a batch, once the last one is committed."""
+        self.settle()
+        self._pending = self._thread.submit(self._write, outcome)
+
+    def settle(self) -> None:
+        """Return once everything is committed: only then may the store be asked."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        """Wait for the batch in hand."""
+        self._thread.shutdown(wait=True)
+
+    def _write(self, outcome: Outcome) -> None:
+        flow, plan = self._flow, outcome.plan
+        flow.store.plan(plan, self._epoch)
+        _commit(flow, outcome, flow.contract, self._epoch)
+        if not flow.lake_only:
+            self._follower.follow(plan.batch_seq, outcome.rows)
+        flow.source.acknowledge(_past({}, plan))
+        self._watch(outcome)
 
 
 def _past(position: Position, plan: Plan) -> Mapping[str, Place]:

@@ -38,7 +38,10 @@ ASSETS = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Identities sorted by hash: `ids` and `contents` are 64-bit hashes, `codes` rows of the asset table."""
+    """Identities sorted by hash: `ids` and `contents` are 64-bit hashes, `codes` rows of the asset table.
+
+    `codes` and `times` are empty where nothing is forgotten by age.
+    """
 
     ids: NDArray[np.uint64]
     contents: NDArray[np.uint64]
@@ -76,6 +79,8 @@ class Memory:
 
     def advance(self, assets: pl.DataFrame, run: Run) -> Memory:
         """The memory after a batch: the new asset table and the batch's identities."""
+        if not self.forgets:
+            run = Run(run.ids, run.contents, run.codes[:0], run.times[:0])
         runs = (*self.runs, run)
         if len(runs) <= self.most_runs:
             return replace(self, assets=assets, runs=runs)
@@ -86,8 +91,7 @@ class Memory:
             floor = pl.max_horizontal("floor_ns", pl.col("clock_ns") - self.window_ns)
             assets = assets.with_columns(floor_ns=floor)
         if len(merged.ids) > self.capacity:
-            assets = assets.with_columns(floor_ns=pl.col("clock_ns") + 1)
-            merged = _select(merged, np.zeros(len(merged.ids), dtype=bool))
+            return replace(self, assets=assets.with_columns(floor_ns=pl.col("clock_ns") + 1), runs=())
         return replace(self, assets=assets, runs=(merged,))
 
 
@@ -135,9 +139,9 @@ def empty_assets() -> pl.DataFrame:
 
 
 def _merge(runs: tuple[Run, ...]) -> Run:
-    parts = [np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__]
-    order = np.argsort(parts[0], kind="stable")
-    return Run(*(part[order] for part in parts))
+    order = np.argsort(np.concatenate([run.ids for run in runs]), kind="stable")
+    whole = (np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__)
+    return Run(*(part[order] if len(part) else part for part in whole))
 
 
 def _select(run: Run, mask: NDArray[np.bool_]) -> Run:

@@ -43,7 +43,7 @@ class FileSettings:
 
     wanted: Wanted = field(default_factory=Wanted)
     batch_rows: int = 100_000
-    batch_bytes: int = 32 << 20
+    batch_bytes: int = 16 << 20
     spool: Path | None = None
     resume: bool = True
     follow: bool = False

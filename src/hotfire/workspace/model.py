@@ -84,7 +84,7 @@ class EngineSettings:
     """`[engine]`: how much one batch takes, and how often a quarantined row is tried again."""
 
     batch_rows: int = 100_000
-    batch_bytes: int = 32 << 20
+    batch_bytes: int = 16 << 20
     quarantine_tries: int = 5
 
 
