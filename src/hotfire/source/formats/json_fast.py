@@ -18,7 +18,7 @@ from hotfire.rows import Decoded
 from hotfire.source.formats.json_layout import Form, Kind, Layout, Shape, fits, layout
 from hotfire.source.formats.json_slow import Findings, judge
 
-_FRAME_ROWS = 1 << 16
+_FRAME_ROWS = 1 << 14
 _NUL = rb"\u0000"
 _TYPES: Mapping[Kind, type[pl.DataType]] = {
     "text": pl.String,
