@@ -1,0 +1,1 @@
+"""The web server: rows come in by HTTP, and what is known of the engine goes out. The only asynchronous part."""
