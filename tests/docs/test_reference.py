@@ -15,7 +15,7 @@ from hotfire.clock import SystemClock
 from hotfire.contract import columns, expression, limits, schema
 from hotfire.contract.model import Type
 from hotfire.lake.trouble import ADVICE
-from hotfire.store import connection
+from hotfire.store import sqlite_connection
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.model import CHOICES, KEYS
 from hotfire.workspace.settings import load
@@ -130,7 +130,8 @@ def test_the_tables_page_has_every_column(tmp_path: Path) -> None:
 
 def refusals() -> Iterator[str]:
     """The fixed words of every message that ends in exit code 3."""
-    yield from (trouble for trouble, _ in connection._CAUSES.values())  # noqa: SLF001 - the table of messages itself
+    for causes in (sqlite_connection._CAUSES, sqlite_connection._OUTAGES):  # noqa: SLF001 - the tables of messages themselves
+        yield from (trouble for trouble, _ in causes.values())
     yield from (trouble for _, trouble, _ in ADVICE)
     for path in SOURCE.rglob("*.py"):
         if "testing" in path.parts:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hotfire.engine.flow import judged, plan_of
+from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.workspace.settings import load
 from hotfire.workspace.wiring import Workspace
 
@@ -137,10 +142,71 @@ def test_a_lost_lake_file_is_named(run: Run, make: Any, fleet: Path) -> None:
     assert lost.name in next(one for one in looked.document["checks"] if one["name"] == "lake.files/events")["detail"]
     refused = run("balance", "--json", cwd=fleet)
     assert refused.code == 3
-    assert refused.document["do"]
-    shutil.rmtree(fleet / "data" / "lake" / "events")
-    assert run("doctor", "--repair", cwd=fleet).code == 0
+    assert "hotfire doctor --repair" in refused.document["do"]
+
+
+def unlink_a_file(table: Path) -> None:
+    next(table.rglob("*.zstd.parquet")).unlink()
+
+
+def cut_a_file(table: Path) -> None:
+    os.truncate(next(table.rglob("*.zstd.parquet")), 50)
+
+
+def overwrite_a_file(table: Path) -> None:
+    file = next(table.rglob("*.zstd.parquet"))
+    file.write_bytes(b"\0" * file.stat().st_size)
+
+
+def spoil_the_log(table: Path) -> None:
+    (table / "_delta_log" / f"{2:020d}.json").write_text("{")
+
+
+@pytest.mark.parametrize("harm", [unlink_a_file, cut_a_file, overwrite_a_file, spoil_the_log])
+def test_a_damaged_lake_is_made_anew(run: Run, make: Any, fleet: Path, harm: Callable[[Path], None]) -> None:
+    """`doctor --repair` moves the broken table aside, fills a new one from the store, and counts it again."""
+    lines = make.dirty(300)
+    for at in range(3):
+        place = make.write(fleet / f"events-{at}.jsonl", lines[100 * at : 100 * at + 100])
+        assert run("ingest", "events", "--from", place, cwd=fleet).code == 0
+    whole = run("digest", "--json", cwd=fleet).document
+    table = fleet / "data" / "lake" / "events"
+    harm(table)
+    kept = {path.relative_to(table): path.read_bytes() for path in table.rglob("*") if path.is_file()}
+    looked = run("doctor", "--json", cwd=fleet)
+    told = next(one for one in looked.document["checks"] if one["name"] == "lake.files/events")
+    assert (looked.code, told["ok"], "hotfire doctor --repair" in told["do"]) == (1, False, True)
+    mended = run("doctor", "--repair", "--json", cwd=fleet)
+    assert mended.code == 0, mended.out
+    moved, made = mended.document["repaired"]
+    aside = Path(moved.rpartition("Moved the broken table to ")[2])
+    assert made == "events: made the lake's table anew from the store: 279 rows, balanced"
+    assert {path.relative_to(aside): path.read_bytes() for path in aside.rglob("*") if path.is_file()} == kept
     assert run("balance", cwd=fleet).code == 0
+    assert run("digest", "--json", cwd=fleet).document == whole
+    assert run("doctor", "--repair", "--json", cwd=fleet).document["repaired"] == []
+    assert run("ingest", "events", "--from", place, "--json", cwd=fleet).document["received"] == 0
+
+
+def test_a_lake_is_not_made_anew_from_less_than_all(run: Run, make: Any, fleet: Path) -> None:
+    """Where the store has lost rows, or never had any, the broken table stays where it is, and a backup is asked for."""
+    with (fleet / "hotfire.toml").open("a") as settings:
+        settings.write("\n[streams.boxes]\nlake_only = true\n")
+    values = {"co": 0.01, "lpg": 0.01, "smoke": 0.01, "humidity": 50.0, "temp": 20.0, "light": True, "motion": False}
+    box = json.dumps({"device_id": "b", "ts": 1594598735.5, "device": "x", "data": values}).encode()
+    assert run("ingest", "boxes", "--from", make.write(fleet / "b.jsonl", [box]), cwd=fleet).code == 0
+    assert run("ingest", "events", "--from", make.write(fleet / "e.jsonl", make.dirty(100)), cwd=fleet).code == 0
+    (fleet / "b.jsonl").unlink()
+    with closing(SqliteConnection(fleet / "data" / "hotfire.db")) as connection:
+        connection.query("DELETE FROM events WHERE event_id = 'e000001'")
+        connection.commit()
+    for stream in ("boxes", "events"):
+        unlink_a_file(fleet / "data" / "lake" / stream)
+    mended = run("doctor", "--repair", cwd=fleet)
+    assert not list((fleet / "data" / "lake").glob("*.broken*"))
+    assert "boxes from a backup: this stream's rows are kept nowhere else." in mended.out
+    assert f"Rows of batches 1 to 1 may be lost; they came from {fleet / 'b.jsonl'} (gone)." in mended.out
+    assert "events from a backup: the store does not hold every row (events/live batch 1" in mended.out
 
 
 def test_a_lake_left_behind_catches_up(run: Run, make: Any, fleet: Path) -> None:

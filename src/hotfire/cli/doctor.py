@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--repair", is_flag=True, help="Drop plans that cannot be finished; bring lake and store together.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Drop plans that cannot be finished; bring lake and store together; make a lake that lost files anew.",
+)
 def doctor(*, repair: bool) -> Answer:
     """Check everything: settings, contracts, store, plans, lake, disk, owner. Exit 1 where something has to be done."""
     from hotfire.cli.jobs import job
@@ -44,7 +48,7 @@ def doctor(*, repair: bool) -> Answer:
 
 def _streams(workspace: Workspace) -> Iterator[dict[str, Any]]:
     path = workspace.settings.database
-    made = path is not None and path.exists()
+    made = path is None or path.exists()
     for stream in workspace.settings.streams:
         document: dict[str, Any] = {"stream": stream, "shards": []}
         for row in workspace.store.query("shards", stream=stream).rows(named=True) if made else ():

@@ -151,10 +151,28 @@ class DeltaLake:
                 return pl.DataFrame(schema=layout.columns(contract))
             return pl.DataFrame(schema={field.name: layout.dtype_of(field) for field in table.schema().fields})
 
-    def check(self, stream: str) -> list[str]:
-        """What is wrong with the table's files, a sentence each: every file of the log, with its size."""
+    def check(self, stream: str) -> pl.DataFrame:
+        """Every data file of the log that is lost or has another size: `problem`, a sentence; batches `first`, `last`."""
         with usable(self._uri(stream)):
             return self._table(stream).problems()
+
+    def set_aside(self, stream: str, mark: str) -> Path:
+        """Move the stream's table out of the way, whole; the next append makes it anew. Returns where it is now.
+
+        Args:
+            mark: becomes part of its new name.
+
+        Raises:
+            LakeUnusable: the lake is under a URL, or the folder cannot be moved.
+        """
+        uri = self._uri(stream)
+        if not self._local:
+            raise LakeUnusable(f"{uri} is no folder that could be moved.", "Move it away with the tools of its store.")
+        aside = Path(f"{uri}.broken-{mark}")
+        with usable(uri):
+            Path(uri).rename(aside)
+            self._tables.pop(stream, None)
+        return aside
 
     def evolve(self, contract: Contract) -> None:
         """Create the stream's table, or give it the columns that the contract has gained; old rows are null there.

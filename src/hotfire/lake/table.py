@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 REOPEN_AFTER = 50
 """Commits through one handle: an older one gets slower with every commit."""
 
+PROBLEMS = pl.Schema({"problem": pl.String(), "first": pl.Int64(), "last": pl.Int64()})
+"""What `Table.problems` says of a file; the batches are null where the log does not know them."""
+
 STATISTICS = "delta.dataSkippingStatsColumns"
 ZSTD = WriterProperties(compression="ZSTD", compression_level=1)
 
@@ -142,15 +145,19 @@ class Table:
         made, gone = metrics["numFilesAdded"], metrics["numFilesRemoved"]
         return {"compacted": gone, "into": made, "dropped": len(dropped), "files": len(after)}
 
-    def problems(self) -> list[str]:
-        """What is wrong with the data files, a sentence each."""
+    def problems(self) -> pl.DataFrame:
+        """The data files that are lost or damaged: `problem`, a sentence, and `first` and `last`, batches they hold."""
+        files = self.files()
         if self._local:
-            files = self.files()
             sizes = zip(self.paths(files), files["size_bytes"], strict=True)
-            return [problem for path, size in sizes if (problem := damage(Path(path), size))]
-        table = self.current()
-        lost = [] if table is None else table.repair(dry_run=True)["files_removed"]
-        return [f"{self.uri}/{path} is missing." for path in lost]
+            found = [damage(Path(path), size) for path, size in sizes]
+        else:
+            table = self.current()
+            lost = set() if table is None else set(table.repair(dry_run=True)["files_removed"])
+            found = [f"{self.uri}/{path} is missing." if path in lost else "" for path in files["path"]]
+        first, last = (files[name] if name in files.columns else None for name in ("min.batch_seq", "max.batch_seq"))
+        judged = pl.DataFrame({"problem": found, "first": first, "last": last}, schema=PROBLEMS)
+        return judged.filter(pl.col("problem") != "")
 
     def _create(self, contract: Contract, made: Transaction) -> DeltaTable:
         hours = f"interval {max(self._keep_hours, 1)} hours"

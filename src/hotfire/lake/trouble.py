@@ -14,6 +14,9 @@ from hotfire.errors import LakeUnusable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ANEW = "`hotfire doctor --repair` makes the table anew where the store has its rows; else restore it from a backup."
+"""The way out where a table's files are lost or damaged."""
+
 ADVICE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("no space left", "os error 28", "quota exceeded"),
@@ -28,13 +31,13 @@ ADVICE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("no such file", "not found", "os error 2)"),
         "is missing a file",
-        "Run `hotfire doctor`: it names the file. Restore it from a backup, or rebuild the table from the store.",
+        f"`hotfire doctor` names the file. {ANEW}",
     ),
 )
 LONGEST = 400
 """Characters of a library's message that are shown."""
 
-DAMAGED = "Run `hotfire doctor`. Restore the table's folder from a backup, or rebuild it from the store."
+DAMAGED = f"`hotfire doctor` looks at every file of it. {ANEW}"
 
 
 def explain(where: str, error: BaseException) -> LakeUnusable:

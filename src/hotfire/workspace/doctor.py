@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from hotfire.contract.lint import lint
 from hotfire.engine.follower import FOREIGN, is_foreign
 from hotfire.engine.loop import run
 from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged
-from hotfire.rows import Plan
+from hotfire.rows import Counts, Plan
 from hotfire.workspace.contracts import contract_texts
+from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -70,32 +71,51 @@ def examine(workspace: Workspace) -> Iterator[Looked]:
 def repair(workspace: Workspace, job_id: str) -> Iterator[str]:
     """Mend what can be mended without losing anything, a sentence each.
 
-    Plans that can be read again are finished, others dropped: they had no effects. The lake is taken back to the
-    store where it is ahead, and catches up where it is behind. Raises OwnedElsewhere while another process works.
+    A lake's table that lost a file is made anew where the store has all of its rows. Plans that can be read again are
+    finished, others dropped: they had no effects. The lake is taken back to the store where it is ahead, and catches up
+    where it is behind. Raises OwnedElsewhere while another process works.
     """
     workspace.store.own()
     workspace.store.bury_jobs()
     for stream in workspace.settings.streams:
-        contract = workspace.prepare(stream)
-        for shard, plan in _unfinished(workspace, stream):
-            trouble = _lost(workspace, contract, plan)
-            if trouble:
-                workspace.store.drop_plan(stream, shard)
-                yield f"{stream}: dropped the plan of batch {plan.batch_seq}; it had no effects. {trouble.what}"
-        for shard, committed in _shards(workspace, stream):
-            lost = 0
-            if workspace.lake.marker(stream, shard) > _most(workspace, stream, shard, committed):
-                lost = workspace.lake.retreat(stream, shard, committed)
-                yield f"{stream}: took the lake back to batch {committed}; {lost:,} rows that the store does not know are gone"
-        behind = list(_shards(workspace, stream))
-        if behind:
-            before = [workspace.lake.marker(stream, shard) for shard, _ in behind]
-            done = run(workspace.idle_flow(contract, job_id))
-            if done.received or done.moved:
-                yield f"{stream}: finished an interrupted batch of {done.received or done.moved:,} records"
-            after = [workspace.lake.marker(stream, shard) for shard, _ in behind]
-            if after != before and not (done.received or done.moved):
-                yield f"{stream}: the lake has caught up with batch {max(after)}"
+        yield from _mended(workspace, stream, job_id)
+
+
+def _mended(workspace: Workspace, stream: str, job_id: str) -> Iterator[str]:
+    """One stream; one whose table in the lake only a backup can bring back is left alone."""
+    broken = damage(workspace, stream)
+    if broken is not None:
+        in_use = workspace.contract_in_use(stream)
+        if not can_give_again(workspace, in_use):
+            return
+        yield f"{stream}: {broken.detail} Moved the broken table to {workspace.lake.set_aside(stream, job_id)}"
+    contract = workspace.prepare(stream)
+    for shard, plan in _unfinished(workspace, stream):
+        trouble = _lost(workspace, contract, plan)
+        if trouble:
+            workspace.store.drop_plan(stream, shard)
+            yield f"{stream}: dropped the plan of batch {plan.batch_seq}; it had no effects. {trouble.what}"
+    for shard, committed in _shards(workspace, stream):
+        if workspace.lake.marker(stream, shard) > _most(workspace, stream, shard, committed):
+            lost = workspace.lake.retreat(stream, shard, committed)
+            yield f"{stream}: took the lake back to batch {committed}; {lost:,} rows that the store does not know are gone"
+    yield from _caught_up(workspace, contract, job_id, anew=broken is not None)
+
+
+def _caught_up(workspace: Workspace, contract: Contract, job_id: str, *, anew: bool) -> Iterator[str]:
+    """Finish what was interrupted, and let the lake follow each shard to its end."""
+    stream, shards = contract.stream, [shard for shard, _ in _shards(workspace, contract.stream)]
+    before = [workspace.lake.marker(stream, shard) for shard in shards]
+    done = Counts()
+    for shard in shards:
+        done += run(replace(workspace.idle_flow(contract, job_id), shard=shard))
+    if done.received or done.moved:
+        yield f"{stream}: finished an interrupted batch of {done.received or done.moved:,} records"
+    after = [workspace.lake.marker(stream, shard) for shard in shards]
+    if anew:
+        yield proof(workspace, contract)
+    elif after != before and not (done.received or done.moved):
+        yield f"{stream}: the lake has caught up with batch {max(after)}"
 
 
 def _folder(workspace: Workspace) -> Looked:
@@ -139,7 +159,7 @@ def _store(workspace: Workspace) -> Iterator[Looked]:
     yield Looked(
         "store",
         ok=not problems,
-        detail=f"{path}: {problems[0] if problems else 'whole'}",
+        detail=f"{workspace.store.name}: {problems[0] if problems else 'whole'}",
         do="Restore it from a backup; the lake still holds the rows." if problems else "",
     )
 
@@ -174,18 +194,12 @@ def _plans(workspace: Workspace, contract: Contract, *, busy: bool) -> Iterator[
 
 def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
     stream, lake = contract.stream, workspace.lake
-    problems = lake.check(stream)
-    do = ""
-    if problems:
-        do = f"Restore the table {workspace.settings.lake_url}/{stream} from a backup."
-        if not workspace.settings.stream(stream).lake_only:
-            do += " Or move its folder away: `hotfire doctor --repair` makes it anew from the store."
+    found = damage(workspace, stream)
+    if found is not None:
+        yield Looked(f"lake.files/{stream}", ok=False, detail=found.detail, do=way_out(workspace, contract, found))
+        return
     files = len(lake.files(stream))
-    detail = f"{files:,} file{'s' * (files != 1)}, all there"
-    if problems:
-        others = len(problems) - 1
-        detail = problems[0] + (f" And {others:,} other file{'s' * (others > 1)}." if others else "")
-    yield Looked(f"lake.files/{stream}", ok=not problems, detail=detail, do=do)
+    yield Looked(f"lake.files/{stream}", ok=True, detail=f"{files:,} file{'s' * (files != 1)}, all there")
     for shard, committed in _shards(workspace, stream):
         marker, name = lake.marker(stream, shard), f"lake.marker/{stream}"
         if marker > _most(workspace, stream, shard, committed):

@@ -133,22 +133,39 @@ def test_files_are_checked_against_the_log(lake: DeltaLake) -> None:
     """A file that is gone or has another size is named; a sound table has no problems."""
     for seq in (1, 2):
         lake.append(READINGS, "live", seq, batch(seq))
-    assert lake.check("readings") == lake.check("nothing") == []
-    first, second = lake.files("readings")
+    assert lake.check("readings").is_empty()
+    assert lake.check("nothing").is_empty()
+    second, first = lake.files("readings")
     size = Path(second).stat().st_size
     Path(first).unlink()
     os.truncate(second, 100)
-    assert lake.check("readings") == [f"{first} is missing.", f"{second} has 100 bytes; the log says {size:,}."]
+    assert lake.check("readings").sort("first").rows() == [
+        (f"{first} is missing.", 1, 1),
+        (f"{second} has 100 bytes; the log says {size:,}.", 2, 2),
+    ]
+
+
+def test_a_table_can_be_set_aside(lake: DeltaLake, tmp_path: Path) -> None:
+    """Its folder is moved, whole; the next append makes a new table, and the lake follows from the first batch."""
+    lake.append(READINGS, "live", 1, batch(1))
+    aside = lake.set_aside("readings", "today")
+    assert aside.name == "readings.broken-today"
+    assert (lake.marker("readings", "live"), list(lake.files("readings"))) == (0, [])
+    lake.append(READINGS, "live", 1, batch(1))
+    assert same(everything(lake), batch(1))
+    with pytest.raises(LakeUnusable, match="no folder that could be moved"):
+        DeltaLake(tmp_path.as_uri(), "a").set_aside("readings", "today")
 
 
 def test_files_under_a_url_are_checked_too(tmp_path: Path) -> None:
     """Without a folder to look at, the Delta library audits."""
     lake = DeltaLake(tmp_path.as_uri(), "a")
     lake.append(READINGS, "live", 1, batch(1))
-    assert lake.check("readings") == lake.check("nothing") == []
+    assert lake.check("readings").is_empty()
+    assert lake.check("nothing").is_empty()
     path = lake.files("readings")[0]
     Path(path.removeprefix("file://")).unlink()
-    assert lake.check("readings") == [f"{path} is missing."]
+    assert lake.check("readings")["problem"].to_list() == [f"{path} is missing."]
 
 
 @pytest.mark.parametrize("name", ["with space", "ünï/çode", "[a-b]", "st*r", "que?ry", "h#sh", "quo'te"])
@@ -158,7 +175,7 @@ def test_folders_have_names_that_people_give(tmp_path: Path, name: str) -> None:
     for seq in (1, 2):
         lake.append(READINGS, "live", seq, batch(seq))
     lake.maintain("readings")
-    assert lake.check("readings") == []
+    assert lake.check("readings").is_empty()
     assert same(everything(DeltaLake(tmp_path / name, "a")), pl.concat([batch(1), batch(2)]))
     assert lake.counts("readings").height == 2
 
