@@ -11,13 +11,28 @@ import pytest
 
 from hotfire.contract.model import Contract
 from hotfire.protocols import Store
+from hotfire.store.operational import OperationalStore
+from hotfire.store.postgresql import PostgresStore
+from hotfire.store.postgresql_address import Address
+from hotfire.store.postgresql_connection import PostgresConnection
 from hotfire.store.sqlite import SqliteStore
 from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.store_suite import StoreSuite
 
 
-class TestSqliteStore(StoreSuite):
+class Tables:
+    """What both stores have: tables by name."""
+
+    def current(self, store: Store, contract: Contract) -> list[tuple[Any, ...]]:
+        assert isinstance(store, OperationalStore)
+        table = store.table(contract.stream)
+        assert table is not None
+        others = [column.storage for column in contract.columns if column.storage not in contract.identity]
+        return sorted(table.select(*contract.identity, *others).rows())
+
+
+class TestSqliteStore(Tables, StoreSuite):
     """SQLite through ADBC."""
 
     @pytest.fixture
@@ -33,9 +48,17 @@ class TestSqliteStore(StoreSuite):
             connection.query(sql)
             connection.commit()
 
-    def current(self, store: Store, contract: Contract) -> list[tuple[Any, ...]]:
-        assert isinstance(store, SqliteStore)
-        table = store.table(contract.stream)
-        assert table is not None
-        others = [column.storage for column in contract.columns if column.storage not in contract.identity]
-        return sorted(table.select(*contract.identity, *others).rows())
+
+class TestPostgresStore(Tables, StoreSuite):
+    """PostgreSQL through ADBC."""
+
+    @pytest.fixture
+    def open_store(self, new_store_url: Callable[[], str]) -> Iterator[Callable[[], Store]]:
+        self.url = new_store_url()
+        with ExitStack() as opened:
+            yield lambda: opened.enter_context(closing(PostgresStore(self.url, ManualClock())))
+
+    def execute(self, store: Store, sql: str) -> None:  # noqa: ARG002 - the suite's
+        with closing(PostgresConnection(Address.of(self.url))) as connection:
+            connection.query(sql)
+            connection.commit()

@@ -300,6 +300,10 @@ class OperationalStore:
             stands: where no answer came to a commit: whether it was one. Where it cannot be told, doing the same
                 again must do no harm.
         """
+        return self._transaction(body)
+
+    def _transaction(self, body: Callable[[], T]) -> T:
+        """The body, committed; in a dry run what it wrote is seen until the store is closed."""
         with ExitStack() as unless_done:
             if self._dry_run:
                 self._connection.savepoint("hf_dry_run")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.source.formats.reading import Counter, Wanted
+from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
 
@@ -47,7 +47,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._opened: list[Store | Source] = []
 
     @cached_property
-    def store(self) -> SqliteStore:
+    def store(self) -> OperationalStore:
         """The operational store."""
         return self._open_store(dry_run=self.dry_run)
 
@@ -153,16 +153,25 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._opened.append(source)
         return source
 
-    def _open_store(self, *, dry_run: bool = False) -> SqliteStore:
-        path = self.settings.database
-        if path is None:
-            raise UserError(
-                f"The store {self.settings.store.url!r} is of a kind this hotfire does not know.",
-                "Use sqlite:///data/hotfire.db.",
-            )
-        store = SqliteStore(Path(path), self.clock, dry_run=dry_run)
+    def _open_store(self, *, dry_run: bool = False) -> OperationalStore:
+        store = open_store(self.settings, self.clock, dry_run=dry_run)
         self._opened.append(store)
         return store
+
+
+def open_store(settings: Settings, clock: Clock, *, dry_run: bool = False) -> OperationalStore:
+    """The operational store that `store.url` names."""
+    url = settings.store.url
+    if settings.database is not None:
+        return SqliteStore(settings.database, clock, dry_run=dry_run)
+    if url.reveal().partition(":")[0] in ("postgresql", "postgres"):
+        from hotfire.store.postgresql import PostgresStore
+
+        return PostgresStore(url.reveal(), clock, dry_run=dry_run)
+    raise UserError(
+        f"The store {url!r} is of a kind this hotfire does not know.",
+        "Use sqlite:///data/hotfire.db or postgresql://USER@HOST/DATABASE.",
+    )
 
 
 def _same_identity(used: Contract, contract: Contract) -> None:
