@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from hotfire.rows import Checkpoint
 
 ROWS = 100_000
-"""Committed rows are appended once there are this many, or at the end."""
+"""Committed rows are appended once there are this many, or when they have waited for `WAIT_NS`, or at the end."""
+WAIT_NS = 10_000_000_000
+"""10 seconds."""
 
 FOREIGN = "Was the store lost? Restore it from a backup, or move the lake's table away to begin anew."
 """What to do about rows of a store that is not this one: following on would put every row there twice."""
@@ -37,6 +39,7 @@ class Follower:
         self._flow = flow
         self._waiting: list[pl.DataFrame] = []
         self._upto = 0
+        self._since_ns = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._appending: Future[None] | None = None
         self._lake = None if flow.dry_run else flow.lake
@@ -52,9 +55,20 @@ class Follower:
         """A batch was committed. May wait for the append before the last one."""
         if self._lake is None:
             return
+        if not self._waiting:
+            self._since_ns = self._flow.clock.now_ns()
         self._waiting.append(rows)
         self._upto = batch_seq
         if sum(frame.height for frame in self._waiting) >= ROWS:
+            self._append()
+        else:
+            self.tend()
+
+    def tend(self) -> None:
+        """Append what has waited long enough; raises what went wrong with the append before."""
+        if self._appending is not None and self._appending.done():
+            self._wait()
+        if self._waiting and self._flow.clock.now_ns() - self._since_ns >= WAIT_NS:
             self._append()
 
     def flush(self) -> None:

@@ -26,15 +26,24 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
 
 Watcher = Callable[[Outcome], None]
-"""Told of every batch, after its commit."""
+"""Told of every batch, after its commit, on the thread that commits."""
+Pace = Callable[[bool], bool]
+"""Whether to go on. Told whether everything there is at present is committed; may wait for more then."""
 
 
-def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) -> Counts:
-    """Take everything the source has at present through the engine, once, finishing first what a crash left.
+def once(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
+    """Go on until everything there is at present is committed."""
+    return not idle
+
+
+def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False, go_on: Pace = once) -> Counts:
+    """Take what the source has through the engine, finishing first what a crash left.
 
     Args:
-        watch: told of every batch, after its commit.
+        watch: told of every batch.
         repair: the source reads quarantined rows: they move and are not received anew.
+        go_on: asked before every batch, and whenever there is none. A batch that is not begun with is not lost: the
+            source gives it again.
 
     Raises:
         Refused: another owner, an unusable store or lake, a source that changed under its plan. What was committed
@@ -55,8 +64,16 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False) ->
             closing(_Reader(flow, position)) as reader,
             closing(_Writer(flow, checkpoint.epoch, follower, watch)) as writer,
         ):
-            while (batch := reader.take()) is not None:
+            while True:
+                batch = reader.take()
+                if batch is None:
+                    writer.settle()
+                    follower.tend()
+                if not go_on(batch is None):
+                    break
                 reader.go_on()
+                if batch is None:
+                    continue
                 batch_seq += 1
                 plan = plan_of(flow, batch, batch_seq, repair=repair)
                 outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.settle)

@@ -24,6 +24,8 @@ CAPACITY = 4_000_000
 """At most this many identities are held; past it the memory starts anew and the store is asked instead."""
 RUNS = 8
 """So many batches are held one by one before they are merged into one run."""
+_MUCH = 4
+"""The greatest run is merged with the others once they come to a part of it like this: small batches cost little."""
 _NEVER = -(2**63)
 
 ASSETS = {
@@ -84,7 +86,10 @@ class Memory:
         runs = (*self.runs, run)
         if len(runs) <= self.most_runs:
             return replace(self, assets=assets, runs=runs)
-        merged = _merge(runs)
+        small = _merge(runs[1:])
+        if len(small.ids) * _MUCH < len(runs[0].ids):
+            return replace(self, assets=assets, runs=(runs[0], small))
+        merged = _merge((runs[0], small))
         if self.forgets:
             clocks = assets["clock_ns"].to_numpy()
             merged = _select(merged, merged.times >= clocks[merged.codes] - self.window_ns)
