@@ -7,6 +7,7 @@ asked. So deduplication is exact over all history while the memory stays bounded
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -86,10 +87,10 @@ class Memory:
         runs = (*self.runs, run)
         if len(runs) <= self.most_runs:
             return replace(self, assets=assets, runs=runs)
-        small = _merge(runs[1:])
-        if len(small.ids) * _MUCH < len(runs[0].ids):
-            return replace(self, assets=assets, runs=(runs[0], small))
-        merged = _merge((runs[0], small))
+        great, *others = runs
+        if others and sum(len(one.ids) for one in others) * _MUCH < len(great.ids):
+            return replace(self, assets=assets, runs=(great, _merge(others)))
+        merged = _merge(runs)
         if self.forgets:
             clocks = assets["clock_ns"].to_numpy()
             merged = _select(merged, merged.times >= clocks[merged.codes] - self.window_ns)
@@ -143,7 +144,7 @@ def empty_assets() -> pl.DataFrame:
     return pl.DataFrame(schema=ASSETS)
 
 
-def _merge(runs: tuple[Run, ...]) -> Run:
+def _merge(runs: Sequence[Run]) -> Run:
     order = np.argsort(np.concatenate([run.ids for run in runs]), kind="stable")
     whole = (np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__)
     return Run(*(part[order] if len(part) else part for part in whole))
