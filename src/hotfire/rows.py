@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,11 +131,14 @@ class Decoded:
             `path#2`: each value stands in every one whose form it fits, and has a fault where it fits none.
         faults: form and type: `row.parse`, `row.encoding`, `<column>.type`; by record number, then field.
         coerced: (row_no, column, the value as written) of numbers and booleans that were written as text.
+        written: the value under a path of one record as the source wrote it, text without its quotes; None where
+            the record has none. Asked for faulty records only: it reads the record anew.
     """
 
     frame: pl.DataFrame
     faults: list[Fault]
     coerced: list[tuple[int, str, str]] = field(default_factory=list)
+    written: Callable[[int, str], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

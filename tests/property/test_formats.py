@@ -165,3 +165,22 @@ def test_an_epoch_is_the_same_instant_in_every_format(texts: list[str], form: Ti
         floats = pl.Series("t", list(map(float, texts)), dtype=pl.Float64)
         pl.DataFrame([pl.Series("a", list(map(str, range(len(texts))))), floats]).write_parquet(folder / "f.parquet")
         assert epochs(folder / "f.csv", form) == epochs(folder / "f.parquet", form)
+
+
+@settings(max_examples=40)
+@given(st.lists(WRITTEN, min_size=1, max_size=12))
+def test_what_is_shown_is_what_was_written(texts: list[str]) -> None:
+    """A rejected number is quoted digit by digit, however it is written and whatever float64 it becomes."""
+    contract = Contract(
+        "s", "1.0.0", "entity", (Column("a", "string"), Column("x", "number", maximum=-1e400)), key=("a",)
+    )
+    with scratch() as folder:
+        (folder / "x.jsonl").write_text("".join(f'{{"a": "{no}", "x":{text} }}\n' for no, text in enumerate(texts)))
+        (folder / "x.csv").write_text("a,x\n" + "".join(f"{no},{text}\n" for no, text in enumerate(texts)))
+        for name in ("x.jsonl", "x.csv"):
+            os.utime(folder / name, ns=(10**18, 10**18))
+            with closing(FileSource([str(folder / name)], FileSettings(), ManualClock())) as source:
+                read = source.poll({})
+                assert read is not None
+                rejected = judge(contract, read.records.decode(wire(contract)), 0).rejected
+            assert [fault.value for no in sorted(rejected) for fault in rejected[no]] == texts

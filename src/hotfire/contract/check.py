@@ -14,6 +14,7 @@ import polars as pl
 
 from hotfire.contract.expression import columns_of, compile_sql, evaluated
 from hotfire.contract.lens import FRAME_TYPES, storage, to_current
+from hotfire.contract.written import MOST, Written, shown
 from hotfire.rows import Correction, Decoded, Fault, Verdict
 
 if TYPE_CHECKING:
@@ -26,22 +27,24 @@ def judge(contract: Contract, decoded: Decoded, received_at_ns: int) -> Verdict:
     Args:
         received_at_ns: when the batch reached hotfire, from the plan; bounds how far ahead an event time may be.
     """
+    written = Written(contract, decoded)
     frame, found = to_current(contract, decoded.frame)
-    faults = [*decoded.faults, *found]
+    faults = [*decoded.faults, *written.faults(found)]
     excused = _excused(contract, faults)
     faults.extend(_required(contract, frame, excused))
     coerced = _coerced(frame, decoded.coerced)
     frame, range_faults, corrections = _ranges(contract, frame)
-    faults.extend(range_faults)
-    faults.extend(_texts(contract, frame))
-    faults.extend(_cross(contract, frame))
-    faults.extend(_ahead(contract, frame, received_at_ns))
+    faults.extend(written.faults(range_faults))
+    faults.extend(written.faults([*_texts(contract, frame)]))
+    faults.extend(_cross(contract, frame, written))
+    faults.extend(written.faults([*_ahead(contract, frame, received_at_ns)]))
     if contract.unknown_fields == "reject" and "unknown_fields" in frame.columns:
         faults.extend(_faults(frame, pl.col("unknown_fields").is_not_null(), "unknown_fields", "row.unknown", ""))
     rejected: dict[int, list[Fault]] = {}
     for fault in faults:
         rejected.setdefault(fault.row_no, []).append(fault)
-    corrections = [correction for correction in (*coerced, *corrections) if correction.row_no not in rejected]
+    corrections = written.corrections([one for one in corrections if one.row_no not in rejected])
+    corrections = [*(one for one in coerced if one.row_no not in rejected), *corrections]
     return Verdict(
         _canonical(contract, frame, list(rejected), {correction.row_no for correction in corrections}),
         {row_no: tuple(broken) for row_no, broken in sorted(rejected.items())},
@@ -77,7 +80,7 @@ def _coerced(frame: pl.DataFrame, coerced: Sequence[tuple[int, str, str]]) -> li
         rows = pl.Series([no for no, column, _ in coerced if column == name], dtype=frame.schema["row_no"])
         read[name] = dict(frame.filter(pl.col("row_no").is_in(rows.implode())).select("row_no", name).rows())
     return [
-        Correction(no, name, f"{name}.type", raw, _shown(read.get(name, {}).get(no, raw))) for no, name, raw in coerced
+        Correction(no, name, f"{name}.type", raw, shown(read.get(name, {}).get(no, raw))) for no, name, raw in coerced
     ]
 
 
@@ -98,7 +101,7 @@ def _ranges(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list
                 keeps = column.out_of_range == "clamp"
                 replacement = pl.when(mask).then(_clamped(column) if keeps else None).otherwise(replacement)
                 corrections.extend(
-                    Correction(no, column.name, f"{column.name}.range", repr(raw), _shown(new if keeps else None))
+                    Correction(no, column.name, f"{column.name}.range", shown(raw) or "", shown(new if keeps else None))
                     for no, raw, new in broken.rows()
                 )
         if column.type == "number":
@@ -141,7 +144,7 @@ def _range_faults(column: Column, broken: pl.DataFrame) -> Iterator[Fault]:
         bound = column.maximum if above or column.minimum is None else column.minimum
         side = "above" if above else "below"
         detail = f"{side} {bound:g}{unit}" if bound is not None and not math.isnan(value) else "not a finite number"
-        yield Fault(row_no, f"{column.name}.range", repr(value), detail)
+        yield Fault(row_no, f"{column.name}.range", shown(value), detail)
 
 
 def _texts(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
@@ -160,14 +163,16 @@ def _texts(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
             yield from _faults(frame, mask, column.name, f"{column.name}.length", "")
 
 
-def _cross(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
+def _cross(contract: Contract, frame: pl.DataFrame, written: Written) -> Iterator[Fault]:
     for check in contract.checks:
         holds = evaluated(frame, compile_sql(check.sql).cast(pl.Boolean))
         named = sorted(columns_of(check.sql) & set(frame.columns))
         for values in frame.filter(~holds).select("row_no", *named).rows(named=True):
             row_no = values.pop("row_no")
-            shown = ", ".join(f"{name}={value}" for name, value in values.items())
-            yield Fault(row_no, check.name, shown[:200], check.sql)
+            texts = {name: written.text(row_no, name) or shown(value) or "null" for name, value in values.items()}
+            yield Fault(
+                row_no, check.name, ", ".join(f"{name}={text}" for name, text in texts.items())[:MOST], check.sql
+            )
 
 
 def _ahead(contract: Contract, frame: pl.DataFrame, received_at_ns: int) -> Iterator[Fault]:
@@ -180,11 +185,7 @@ def _ahead(contract: Contract, frame: pl.DataFrame, received_at_ns: int) -> Iter
 
 def _faults(frame: pl.DataFrame, mask: pl.Expr, column: str, check: str, detail: str) -> Iterator[Fault]:
     for row_no, value in frame.filter(mask).select("row_no", column).rows():
-        yield Fault(row_no, check, _shown(value), detail)
-
-
-def _shown(value: object) -> str | None:
-    return None if value is None else str(value)[:200]
+        yield Fault(row_no, check, shown(value), detail)
 
 
 def _canonical(contract: Contract, frame: pl.DataFrame, rejected: list[int], corrected: set[int]) -> pl.DataFrame:

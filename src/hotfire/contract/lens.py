@@ -41,7 +41,7 @@ def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, l
         that only another version of the contract allows.
     """
     faults: list[Fault] = []
-    is_of = _version_masks(contract, frame)
+    is_of = version_masks(contract, frame)
     read: dict[tuple[object, ...], _Read] = {}
     names = _frame_names(contract)
     current: dict[str, pl.Series] = {}
@@ -91,7 +91,7 @@ def storage(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
+def version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
     """For each version, oldest first, which rows are of it. Exactly one mask is true for a row."""
     rest = pl.repeat(value=True, n=frame.height, eager=True)
     masks = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +78,8 @@ class Derived:
         faults = [
             one for one in decoded.faults if one.check.startswith("row.") or one.check.removesuffix(".type") in known
         ]
-        return replace(decoded, frame=frame.select(wanted).with_columns(typed), faults=faults)
+        whole = frame.select(wanted).with_columns(typed)
+        return replace(decoded, frame=whole, faults=faults, written=partial(_written, decoded, made))
 
     def _with_derived(self, frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         frame = frame.with_columns(self._constants(frame["row_no"]))
@@ -92,6 +94,11 @@ class Derived:
         for name in self.readings[0][1].constants:
             texts = pl.Series(name, [reading.constants.get(name) for _, reading in self.readings], dtype=pl.String)
             yield texts.gather(which[row_no.to_numpy()])
+
+
+def _written(decoded: Decoded, made: Collection[str], row_no: int, path: str) -> str | None:
+    """What the source wrote: nothing of what is derived."""
+    return None if path in made or decoded.written is None else decoded.written(row_no, path)
 
 
 def instants(counts: pl.Series, clock: Counter) -> pl.Series:

@@ -91,12 +91,13 @@ class Pipes:
         if not size:
             unnamed.unlink()
             return None
-        for number in count(1):
-            named = folder / f"{_PREFIX}{sha.hexdigest()[:32]}-{number}"
-            if named.name in known and named.exists() and self._resume:
-                unnamed.unlink()
-                return named
-            if named.name not in known and not named.exists():
-                break
+        names = (folder / f"{_PREFIX}{sha.hexdigest()[:32]}-{number}" for number in count(1))
+        named = next(one for one in names if self._left(one, known) or not (one.name in known or one.exists()))
+        if self._left(named, known):
+            unnamed.unlink()
+            return named
         self._own.add(named)
         return unnamed.rename(named)
+
+    def _left(self, file: Path, known: Collection[str]) -> bool:
+        return self._resume and file.name in known and file.exists()

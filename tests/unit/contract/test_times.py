@@ -184,7 +184,8 @@ def test_fractional_epochs_are_the_shortest_decimal_of_their_float64(value: Deci
     """Text and float64 of one number are the same instant, however many digits the text has."""
     exact = Decimal(repr(float(value))) * NS_OF[form]
     fits = -(2**63) <= exact < 2**63
-    expected = "finer than a nanosecond" if exact % 1 else int(exact) if fits else "out of range"
+    expected: object = int(exact) if fits else "out of range"
+    expected = expected if exact == exact.to_integral_value() else "finer than a nanosecond"
     text = f"{Decimal(repr(value)) if isinstance(value, float) else value:f}"
     fraction = text if "." in text else f"{text}.0"
     assert judged([fraction], form) == judged([f"{fraction}e0"], form) == judged([float(value)], form) == [expected]

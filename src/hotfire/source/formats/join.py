@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
@@ -18,6 +19,9 @@ from hotfire.source.formats.reading import Reading, text_format
 if TYPE_CHECKING:
     from hotfire.contract.model import Field
     from hotfire.protocols import Records
+
+
+Written: TypeAlias = Callable[[int, str], str | None]
 
 
 class Joined:
@@ -32,13 +36,15 @@ class Joined:
 
     def decode(self, fields: Sequence[Field]) -> Decoded:
         """Every record by its fields: form and type only."""
-        frames, faults, coerced = [], [], []
+        frames, faults, coerced, written = [], [], [], []
         for first, group in zip(self._first, self._groups, strict=False):
             decoded = group.decode(fields)
+            written.append(decoded.written)
             frames.append(decoded.frame.with_columns(pl.col("row_no") + pl.lit(first, pl.UInt32)))
             faults += [replace(fault, row_no=fault.row_no + first) for fault in decoded.faults]
             coerced += [(row_no + first, column, text) for row_no, column, text in decoded.coerced]
-        return Decoded(pl.concat(_alike(frames), how="diagonal"), faults, coerced)
+        whole = pl.concat(_alike(frames), how="diagonal")
+        return Decoded(whole, faults, coerced, partial(self._written, written))
 
     def raw(self, row_no: int) -> bytes:
         """The record's bytes."""
@@ -49,6 +55,11 @@ class Joined:
         """The record's place."""
         group, at = self._find(row_no)
         return group.where(at)
+
+    def _written(self, written: Sequence[Written | None], row_no: int, path: str) -> str | None:
+        at = bisect_right(self._first, row_no) - 1
+        found = written[at]
+        return found(row_no - self._first[at], path) if found else None
 
     def _find(self, row_no: int) -> tuple[Records, int]:
         at = bisect_right(self._first, row_no) - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hotfire.rows import Decoded, Place
 from hotfire.source.formats import Chunk, Cut
 from hotfire.source.formats.json_fast import Block, decode, has_nul
 from hotfire.source.formats.json_split import values
+from hotfire.source.formats.json_written import written
 from hotfire.source.formats.lines import Cuttings, Index, lines, newlines
 
 _BLOCK = 1 << 18
@@ -80,7 +81,11 @@ class _Records:
 
     def decode(self, fields: Sequence[Field]) -> Decoded:
         """As `Records.decode`."""
-        return decode(fields, self._blocks())
+        return replace(decode(fields, self._blocks()), written=self.written)
+
+    def written(self, row_no: int, path: str) -> str | None:
+        """As `Decoded.written`."""
+        return written(self.raw(row_no), path)
 
     def raw(self, row_no: int) -> bytes:
         """As `Records.raw`."""

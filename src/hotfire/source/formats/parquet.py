@@ -86,11 +86,21 @@ class ParquetRows:
         if unknown:
             columns.append(_unknown(unknown, len(self)))
         by_row = sorted(faults, key=lambda fault: fault.row_no)
-        return Decoded(pl.DataFrame(columns), by_row, sorted(coerced, key=lambda one: one[0]))
+        return Decoded(pl.DataFrame(columns), by_row, sorted(coerced, key=lambda one: one[0]), self.written)
+
+    def written(self, row_no: int, path: str) -> str | None:
+        """As `Decoded.written`."""
+        columns = self._texts
+        value = columns[path][row_no] if path in columns else None
+        return None if value is None else _shown(value)
 
     @cached_property
     def _written(self) -> pl.DataFrame:
         return _temporal_as_text(self._frame)
+
+    @cached_property
+    def _texts(self) -> Mapping[str, pl.Series]:
+        return dict(_flat(self._written))
 
 
 def _leaves(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -149,7 +159,13 @@ def _only(values: pl.Series, kept: pl.Series) -> pl.Series:
 
 def _where(mask: pl.Series, column: pl.Series) -> list[tuple[int, str]]:
     at = mask.arg_true()
-    return [(k, str(value)) for k, value in zip(at.to_list(), column.gather(at).to_list(), strict=True)]
+    return [(k, _shown(value)) for k, value in zip(at.to_list(), column.gather(at).to_list(), strict=True)]
+
+
+def _shown(value: Any) -> str:
+    """A value as the row shows it; text without quotes."""
+    found = _json(value)
+    return found if isinstance(found, str) else orjson.dumps(found).decode()
 
 
 def _temporal_as_text(frame: pl.DataFrame) -> pl.DataFrame:

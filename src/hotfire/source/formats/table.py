@@ -63,7 +63,7 @@ class Rows:
         if regular(table, data, len(self)):
             block = read_plain(table, data, len(self), forms)
             if block is not None:
-                return _decoded([(np.arange(len(self)), block)], [])
+                return self._decoded([(np.arange(len(self)), block)], [])
         found = self._sorted_out()
         blocks = []
         if found.odd or not len(found.plain_rows):
@@ -74,7 +74,19 @@ class Rows:
                 apart = (table.cells(line) for line in table.tidy(found.plain).split(b"\n")[:-1])
                 block = read_cells(table, [cells for cells in apart if not isinstance(cells, str)], forms)
             blocks.append((found.plain_rows, block))
-        return _decoded(blocks, found.faults)
+        return self._decoded(blocks, found.faults)
+
+    def written(self, row_no: int, path: str) -> str | None:
+        """As `Decoded.written`."""
+        try:
+            cells = self._table.cells(self.raw(row_no))
+        except UnicodeDecodeError:
+            return None
+        known = path in self._table.columns and not isinstance(cells, str)
+        return cells[self._table.columns.index(path)] if known else None
+
+    def _decoded(self, blocks: Sequence[tuple[Offsets, Block]], faults: list[Fault]) -> Decoded:
+        return replace(_decoded(blocks, faults), written=self.written)
 
     def _sorted_out(self) -> Sorted:
         """Every record by what has to be done with it."""
