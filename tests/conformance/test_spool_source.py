@@ -22,7 +22,7 @@ LINES = [msgspec.json.encode({"id": str(number), "n": number, "x": number / 8}) 
 class SpoolSuite(SourceSuite):
     """Requests of some form; each `open` is a process of its own."""
 
-    segment_bytes: ClassVar[int] = 64 << 20
+    segment_bytes: ClassVar[int] = 1 << 16
     facts: ClassVar[dict[str, Any] | None] = None
 
     def payloads(self) -> list[bytes]:

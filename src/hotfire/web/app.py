@@ -80,12 +80,12 @@ def app(
 
     application = Starlette(
         routes=[
+            Route("/api/v1/ingest/{stream}", allowed(Role.OPERATOR, ingest.post), methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", allowed(Role.VIEWER, metrics)),
             Route("/api/v1/openapi.json", allowed(Role.VIEWER, openapi)),
             Route("/api/v1/streams", allowed(Role.VIEWER, streams)),
-            Route("/api/v1/ingest/{stream}", allowed(Role.OPERATOR, ingest.post), methods=["POST"]),
         ],
         middleware=[Middleware(Addressed, who.hosts)],
         exception_handlers={HTTPException: declined, Exception: failed},

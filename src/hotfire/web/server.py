@@ -36,6 +36,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             limit_concurrency=_CONNECTIONS,
             timeout_keep_alive=_IDLE_S,
         )

@@ -199,7 +199,7 @@ def test_quarantined_damage_can_be_tried_again(open_spool: Open) -> None:
     spool = open_spool()
     put(spool, lines(0, 2))
     (segment,) = listing(spool.folder)
-    segment.path.write_bytes(segment.path.read_bytes()[:-1] + b"?")
+    segment.path.write_bytes(segment.path.read_bytes()[: spool.end - 1] + b"?")
     read, _ = polled(SpoolSource(spool), {})
     at = read.records.where(0)
     decoded = records_from_raw([(read.records.raw(0), at.facts, at)]).decode(FIELDS)

@@ -87,17 +87,16 @@ def parse(data: bytes, start: int, marker: bytes, *, final: bool) -> list[Item]:
 
 
 def torn(rest: bytes, marker: bytes) -> bool:
-    """Whether the bytes behind a segment's last whole frame are one that was never written to its end.
+    """Whether bytes at the end of a spool are, but for zeros, a frame that was never written to its end, or nothing.
 
-    That is one whose sound header promises more than there is, a piece of a header, or nothing but zeros (the file
-    grew before its bytes came). Such a frame had no fsync, so no client was told that it is safe.
+    That is one whose sound header promises more than there is, or a piece of a header. Zeros are what a file is made
+    of before frames come. Such a frame had no fsync, so no client was told that it is safe.
     """
-    if not rest.strip(b"\0"):
-        return True
-    if len(rest) < HEADER_BYTES:
-        return rest[:MARKER_BYTES] == marker[: len(rest)]
+    written = rest.rstrip(b"\0")
     size = _size(rest, 0, marker)
-    return size is not None and size > len(rest)
+    if size is not None:
+        return size > len(written)
+    return len(written) < HEADER_BYTES and written[:MARKER_BYTES] == marker[: len(written)]
 
 
 def _size(data: bytes, at: int, marker: bytes) -> int | None:

@@ -70,10 +70,10 @@ def sync(path: Path) -> None:
 
 
 def opened(segment: Segment) -> BinaryIO:
-    """The segment's file for appending. What stands behind its end is from a write that failed, and is cut off."""
-    file = segment.path.open("ab", buffering=0)
-    if file.tell() > segment.end - segment.base:
-        file.truncate(segment.end - segment.base)
+    """The segment's file for writing at its end. What stands there is from a write that failed, and is cut off."""
+    file = segment.path.open("r+b", buffering=0)
+    file.truncate(segment.end - segment.base)
+    file.seek(segment.end - segment.base)
     return file
 
 
@@ -90,15 +90,12 @@ def read(segment: Segment, at: int, size: int) -> list[Item]:
 
 
 def mended(segment: Segment) -> Segment:
-    """The last segment of a spool, on disk, without a frame at its end that was never written whole."""
+    """The last segment of a spool, on disk, without what was never written whole at its end."""
     data = segment.path.read_bytes()
-    items = parse(data, segment.base, segment.marker, final=False)
-    end = items[-1].end if items else segment.base
-    if end < segment.end and torn(data[end - segment.base :], segment.marker):
-        os.truncate(segment.path, end - segment.base)
-        segment = replace(segment, end=end)
+    _, end = _sound(segment, data)
+    os.truncate(segment.path, end - segment.base)
     sync(segment.path)
-    return segment
+    return replace(segment, end=end)
 
 
 def troubles(folder: Path) -> list[Trouble]:
@@ -106,18 +103,26 @@ def troubles(folder: Path) -> list[Trouble]:
     found: list[Trouble] = []
     segments = listing(folder)
     for number, segment in enumerate(segments):
-        last = number == len(segments) - 1
-        data = segment.path.read_bytes()
-        items = parse(data, segment.base, segment.marker, final=False)
-        end = items[-1].end if items else segment.base
-        rest = data[end - segment.base :]
-        spoiled = [(item.start, item.end) for item in items if isinstance(item, Damage)]
-        if rest and not (last and torn(rest, segment.marker)):
-            spoiled.append((end, segment.base + len(data)))
+        data, last = segment.path.read_bytes(), number == len(segments) - 1
+        items = _sound(segment, data)[0] if last else parse(data, segment.base, segment.marker, final=True)
         found += [
-            Trouble(segment.path, at - segment.base, to - at, "the checksum does not match") for at, to in spoiled
+            Trouble(segment.path, item.start - segment.base, item.end - item.start, "the checksum does not match")
+            for item in items
+            if isinstance(item, Damage)
         ]
         if not last and segment.end < segments[number + 1].base:
             missing = segments[number + 1].base - segment.end
             found.append(Trouble(segment.path, segment.end - segment.base, missing, "bytes are missing at the end"))
     return found
+
+
+def _sound(segment: Segment, data: bytes) -> tuple[list[Item], int]:
+    """What the last segment of a spool holds, and where it ends without what was never written whole."""
+    items = parse(data, segment.base, segment.marker, final=False)
+    if items and isinstance(items[-1], Damage) and torn(data[items[-1].start - segment.base :], segment.marker):
+        return items[:-1], items[-1].start
+    end = items[-1].end if items else segment.base
+    if torn(data[end - segment.base :], segment.marker):
+        return items, end
+    written = data.rstrip(b"\0")
+    return parse(written, segment.base, segment.marker, final=True), segment.base + len(written)
