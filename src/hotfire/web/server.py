@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from hotfire.web.access import must_be_guarded
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_HEAD_S = 15.0
 _HEAD_BYTES = 1 << 16
 _IDLE_S = 60
 _CONNECTIONS = 1000
@@ -26,10 +26,10 @@ _BACKLOG = 1024
 class Server:
     """A server that runs. Made by `serve`."""
 
-    def __init__(self, application: Starlette, listening: socket.socket) -> None:
+    def __init__(self, application: Starlette, listening: socket.socket, head_s: float) -> None:
         config = uvicorn.Config(
             application,
-            http=Punctual,
+            http=partial(Punctual, head_s=head_s),  # type: ignore[arg-type] # called like the class
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -57,18 +57,19 @@ class Server:
         self._thread.join()
 
 
-def serve(application: Starlette, host: str = "127.0.0.1", port: int = 0) -> Server:
+def serve(application: Starlette, host: str = "127.0.0.1", port: int = 0, head_s: float = 15.0) -> Server:
     """Serve the application on a thread, until `stop`. It can be asked as soon as this returns.
 
     Args:
         port: 0 takes one that is free.
+        head_s: a connection that is open for so long without bringing a request is closed.
 
     Raises:
         UserError: the address is taken or is none of this machine, or it is no loopback address and there is no token.
     """
     must_be_guarded(host, application.state.access.tokens)
     try:
-        return Server(application, _listening(host, port))
+        return Server(application, _listening(host, port), head_s)
     except OSError as error:
         raise UserError(f"{host}:{port} cannot be listened on: {error.strerror}.", "Choose another port.") from error
 
@@ -90,12 +91,13 @@ def _listening(host: str, port: int) -> socket.socket:
 class Punctual(HttpToolsProtocol):
     """uvicorn's protocol, with a bound on what it waits for outside of requests.
 
-    A connection that does not bring the head of a request within 15 s and 64 KB is closed; so is one that goes on for so
-    long with a body that was answered already.
+    A connection that does not bring the head of a request within `head_s` and 64 KB is closed; so is one that goes on
+    for so long with a body that was answered already.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, head_s: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._head_s = head_s
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
@@ -107,10 +109,11 @@ class Punctual(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; see whether they brought a request on."""
+        in_head = self._in_head
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            self._head_bytes += len(data) if self._in_head else 0
+            self._head_bytes += len(data) if in_head and self._in_head else 0
             if self._head_bytes > _HEAD_BYTES:
                 self._give_up()
             elif self._deadline is None:
@@ -139,7 +142,7 @@ class Punctual(HttpToolsProtocol):
         super().on_message_complete()
 
     def _expect(self) -> None:
-        self._deadline = self.loop.call_later(_HEAD_S, self._give_up)
+        self._deadline = self.loop.call_later(self._head_s, self._give_up)
 
     def _forget(self) -> None:
         if self._deadline is not None:

@@ -6,9 +6,11 @@ import re
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
@@ -16,6 +18,7 @@ from starlette.routing import Route
 from hotfire.testing.site import Site
 from hotfire.web.app import Engine, app
 from hotfire.web.ingest import IngestLimits
+from hotfire.web.server import serve
 
 Make = Callable[..., Site]
 
@@ -118,6 +121,41 @@ def test_what_is_not_http_is_refused(here: Site, request_: bytes) -> None:
     assert here.ask("/healthz").code == 200
 
 
+HEADS = st.sampled_from(
+    [
+        b"POST /api/v1/ingest/events HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Content-Encoding: gzip\r\n",
+        b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+        b"Expect: 100-continue\r\n",
+        b"\r\n",
+        b"5\r\n{}\n{}\r\n",
+        b"0\r\n\r\n",
+        b"%2e%2e/%00",
+        b"\x1f\x8b\x08\0",
+    ]
+)
+
+
+@given(pieces=st.lists(HEADS | st.binary(max_size=20), max_size=10))
+@settings(max_examples=60)
+def test_no_bytes_bring_it_down(shared: Site, pieces: list[bytes]) -> None:
+    """Whatever comes over a connection: an answer in HTTP or none, never a traceback or 500, and it lives."""
+    connection = socket.create_connection(("127.0.0.1", shared.server.port), timeout=30)
+    answer = b""
+    with closing(connection), suppress(ConnectionError):
+        connection.sendall(b"".join(pieces))
+        connection.shutdown(socket.SHUT_WR)
+        while received := connection.recv(4096):
+            answer += received
+    assert not answer or answer.startswith(b"HTTP/1.1 ")
+    assert b"Traceback" not in answer
+    assert b" 500 " not in answer
+    assert shared.ask("/healthz").code == 200
+
+
 def test_an_endless_head_is_cut_off(here: Site) -> None:
     """More than 64 KB of headers are not kept in memory."""
     with closing(socket.create_connection(("127.0.0.1", here.server.port), timeout=30)) as connection:
@@ -127,11 +165,24 @@ def test_an_endless_head_is_cut_off(here: Site) -> None:
     assert here.ask("/healthz").code == 200
 
 
+@pytest.mark.parametrize("begin", [b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT"])
+def test_a_connection_without_a_request_is_closed(begin: bytes) -> None:
+    """Whoever says nothing, or does not finish, is not waited for."""
+    server = serve(app({}), head_s=0.2)
+    try:
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
+            connection.sendall(begin)
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 200 ") == (b"healthz" in begin)
+    finally:
+        server.stop()
+
+
 def refused(here: Site) -> bool:
     """Whether nobody listens any more."""
     try:
         here.ask("/healthz")
-    except ConnectionRefusedError:
+    except ConnectionError:
         return True
     return False
 
