@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from hotfire.contract.model import Contract
 from hotfire.protocols import Store
+from hotfire.store.dialect import quoted
 from hotfire.store.operational import OperationalStore
 from hotfire.store.postgresql import PostgresStore
 from hotfire.store.postgresql_address import Address
@@ -18,6 +20,7 @@ from hotfire.store.postgresql_connection import PostgresConnection
 from hotfire.store.sqlite import SqliteStore
 from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.clocks import ManualClock
+from hotfire.testing.refusal_suite import RefusalSuite
 from hotfire.testing.store_suite import StoreSuite
 
 
@@ -32,7 +35,7 @@ class Tables:
         return sorted(table.select(*contract.identity, *others).rows())
 
 
-class TestSqliteStore(Tables, StoreSuite):
+class TestSqliteStore(Tables, RefusalSuite, StoreSuite):
     """SQLite through ADBC."""
 
     @pytest.fixture
@@ -48,8 +51,17 @@ class TestSqliteStore(Tables, StoreSuite):
             connection.query(sql)
             connection.commit()
 
+    def forbid(self, store: Store, table: str, condition: str) -> None:
+        named = re.sub(r"^(\w+)", r"NEW.\1", condition)
+        name = quoted(f"{table}_forbids")
+        self.execute(
+            store,
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {quoted(table)} WHEN {named} "
+            "BEGIN SELECT RAISE(ABORT, 'forbidden'); END",
+        )
 
-class TestPostgresStore(Tables, StoreSuite):
+
+class TestPostgresStore(Tables, RefusalSuite, StoreSuite):
     """PostgreSQL through ADBC."""
 
     @pytest.fixture
@@ -62,3 +74,6 @@ class TestPostgresStore(Tables, StoreSuite):
         with closing(PostgresConnection(Address.of(self.url))) as connection:
             connection.query(sql)
             connection.commit()
+
+    def forbid(self, store: Store, table: str, condition: str) -> None:
+        self.execute(store, f"ALTER TABLE {quoted(table)} ADD CONSTRAINT forbidden CHECK (NOT ({condition}))")

@@ -26,7 +26,7 @@ def balance(stream: str | None, *, reread: bool) -> Answer:
 
     settings = settings_of()
     found = []
-    with Workspace(settings) as workspace:
+    with Workspace(settings) as workspace, workspace.store.steady():
         for name in chosen(settings, stream):
             contract = workspace.contract_in_use(name)
             source = workspace.files(contract, ["-", *_places(settings, name)]) if reread else None
@@ -47,7 +47,7 @@ def digest(stream: str | None) -> Answer:
 
     settings = settings_of()
     digests = {}
-    with Workspace(settings) as workspace:
+    with Workspace(settings) as workspace, workspace.store.steady():
         for name in chosen(settings, stream):
             only = settings.stream(name).lake_only
             digests[name] = of_stream(workspace.contract_in_use(name), workspace.store, workspace.lake, lake_only=only)

@@ -21,6 +21,7 @@ class Dialect:
         ending: what follows the columns of a table.
         words: the migrations are written in SQLite's words: what these become.
         probe: a join that looks up `{table}`, as t, by an index on `{on}`, once for each row of the left side.
+        newest: a join that takes from `{table}`, as t, the row of `{asset}` equal to a.asset with the greatest `{time}`.
         beside: a column beside an instant that people can read, of `{name}` and `{stored}`; empty: a view shows it.
         by_batch: the index by which the rows of a batch are found; empty: the ledger knows their rowids.
         longest: characters of a stream's name that leave room for the names derived from it.
@@ -32,6 +33,7 @@ class Dialect:
     ending: str
     words: Mapping[str, str]
     probe: str
+    newest: str
     beside: str
     by_batch: str
     longest: int
@@ -64,6 +66,10 @@ SQLITE = Dialect(
     ending=" STRICT",
     words={},
     probe="CROSS JOIN {table} t ON {on}",
+    newest=(
+        "CROSS JOIN {table} t ON t.rowid = "
+        "(SELECT rowid FROM {table} WHERE {asset} = a.asset ORDER BY {time} DESC LIMIT 1)"
+    ),
     beside="",
     by_batch="",
     longest=1_000,
@@ -92,6 +98,7 @@ POSTGRESQL = Dialect(
     },
     # OFFSET 0 keeps the planner from turning the look-ups into a scan of the whole table, whatever it has counted.
     probe="CROSS JOIN LATERAL (SELECT * FROM {table} t WHERE {on} OFFSET 0) t",
+    newest="CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {asset} = a.asset ORDER BY {time} DESC LIMIT 1) t",
     # In two steps, because float64 does not hold every microsecond that int64 nanoseconds reach.
     beside=(
         "{name} timestamptz GENERATED ALWAYS AS ((timestamp '1970-01-01' "

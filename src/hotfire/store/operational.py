@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from hotfire.rows import Checkpoint, Outcome, Place, Plan
 from hotfire.store import ddl
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
-from hotfire.store.dialect import quoted
+from hotfire.store.dialect import Dialect, quoted
 from hotfire.store.sql import positional
 
 if TYPE_CHECKING:
@@ -60,8 +60,16 @@ class OperationalStore:
         raise AssertionError(f"{type(self).__name__} has to say who owns it")
 
     def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now. Gives up a dry run."""
-        self._connection.rollback()
+        """Let go of what was read: the next read sees what is committed now."""
+        if not self._dry_run:
+            self._connection.rollback()
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Everything read inside is of one moment."""
+        self.refresh()
+        yield
+        self.refresh()
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
@@ -196,6 +204,14 @@ class OperationalStore:
         join = self._probe(contract.stream, f"t.{asset} = a.asset AND t.{time} >= {since}")
         found = self._read(f"SELECT t.* FROM hf_asset a {join} WHERE a.stream = ?", [contract.stream])
         return ddl.typed(found, contract)
+
+    def latest(self, contract: Contract) -> pl.DataFrame:
+        """The stored row with the greatest event time of every asset, by the compound index."""
+        return ddl.typed(self._read(latest(contract, self._connection.dialect), [contract.stream]), contract)
+
+    def window(self, contract: Contract, asset: str, since_ns: int, until_ns: int) -> pl.DataFrame:
+        """The stored rows of one asset with event times in [since_ns, until_ns), in order, by the compound index."""
+        return ddl.typed(self._read(window(contract), [asset, since_ns, until_ns]), contract)
 
     def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
         """Each committed batch after `after`, its rows in arrival order."""
@@ -352,6 +368,19 @@ class OperationalStore:
             "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
             [contract.hash, contract.stream, contract.version, text(list(texts)), self._clock.now_ns()],
         )
+
+
+def latest(contract: Contract, dialect: Dialect) -> str:
+    """The newest row of every asset of the stream `?`. One look-up an asset: the table itself is never sorted."""
+    asset, time = (quoted(name) for name in contract.identity[:2])
+    newest = dialect.newest.format(table=quoted(contract.stream), asset=asset, time=time)
+    return f"SELECT t.* FROM hf_asset a {newest} WHERE a.stream = ? ORDER BY a.asset"
+
+
+def window(contract: Contract) -> str:
+    """The rows of asset `?` with event times in [`?`, `?`)."""
+    asset, time = (quoted(name) for name in contract.identity[:2])
+    return f"SELECT * FROM {quoted(contract.stream)} WHERE {asset} = ? AND {time} >= ? AND {time} < ? ORDER BY {time}"
 
 
 def _together(ledger: pl.DataFrame) -> Iterator[pl.DataFrame]:

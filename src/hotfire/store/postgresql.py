@@ -42,7 +42,7 @@ _ALIVE_MS, _ELSEWHERE_MS, _DEAD_MS = 200, 2_000, 10_000
 class PostgresStore(OperationalStore):
     """Implements `protocols.Store` on one schema of a PostgreSQL database.
 
-    A read, or a transaction, that loses its connection or its precedence is tried again from its beginning. Where no
+    A read sees what is committed at its moment, unless it is told to be `steady`. A read, or a transaction, that loses its connection or its precedence is tried again from its beginning. Where no
     answer comes to a commit, the shard's epoch and batch number tell whether it stands.
 
     Args:
@@ -56,7 +56,7 @@ class PostgresStore(OperationalStore):
         self._session = PostgresConnection(Address.of(url))
         self._patience_s = patience_s
         self._owned = False
-        self._busy = False
+        self._busy = self._steady = False
         super().__init__(self._session, clock, dry_run=dry_run)
         with ExitStack() as unless_open:
             unless_open.callback(self._session.close)
@@ -72,7 +72,7 @@ class PostgresStore(OperationalStore):
     def _lock(self) -> None:
         key = [_LOCKS, self._session.address.schema]
         with ExitStack() as at_last:
-            at_last.callback(self._session.rollback)
+            at_last.callback(self.refresh)
             if self._session.query("SELECT pg_try_advisory_lock(?::int, hashtext(?)) AS own", key)["own"].item():
                 return
             names = self._session.query(_HOLDER, key)["name"].to_list()
@@ -96,9 +96,25 @@ class PostgresStore(OperationalStore):
         )
         return ddl.typed(found, contract)
 
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Everything read inside is of one moment. Until then the tables cannot be altered."""
+        self.refresh()
+        self._steady = True
+        try:
+            yield
+        finally:
+            self._steady = False
+            self.refresh()
+
     def _reading(self, body: Callable[[], T]) -> T:
-        """Run a body that only reads; again where the connection was lost."""
-        return body() if self._busy else self._again(body)
+        """Run a body that only reads; again where the connection was lost. Nothing is held on to afterwards."""
+        if self._busy:
+            return body()
+        result = self._again(body)
+        if not (self._dry_run or self._steady):
+            self._session.rollback()
+        return result
 
     def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = lambda: False) -> T:
         """Run a body as one transaction; again where the connection or precedence was lost, unless it stands."""

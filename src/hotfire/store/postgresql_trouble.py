@@ -67,6 +67,8 @@ _CLASSES: dict[str, tuple[type[StoreUnusable], str, str]] = {
     ),
     "XX": (StoreUnusable, "is damaged", "Restore it from a backup; the lake still holds the rows up to its marker."),
 }
+_WORDS = {"could not serialize": "40001", "deadlock detected": "40P01", "No space left": "53100", "canceling": "57014"}
+"""A result that breaks off half-way comes without SQLSTATE."""
 _DATA = ("22", "23", "44", "54", "P0001")
 """Values that are refused: a form, a constraint, a view's condition, a size, a trigger."""
 
@@ -95,6 +97,8 @@ def meaning(address: Address, error: Exception, answers: Callable[[], bool]) -> 
     details: dict[Any, bytes] = dict(getattr(error, "details", None) or ())
     primary = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
     message = address.masked(primary or str(error).strip())
+    if state is None:
+        state = next((found for words, found in _WORDS.items() if words in message), None)
     if state is None:
         if answers():
             return StoreUnusable(f"The store {address.shown} refused a statement: {message}", "Run `hotfire doctor`.")

@@ -21,6 +21,8 @@ from hotfire.ledger.digest import digest
 from hotfire.protocols import Source
 from hotfire.quarantine.replay import QuarantineSource
 from hotfire.rows import LIVE, Counts, Plan
+from hotfire.store.operational import OperationalStore
+from hotfire.store.postgresql import PostgresStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse
@@ -64,6 +66,7 @@ class Stand:
         folder: of the database and the lake; what is in it is gone on with.
         texts: of the contract, where a test asks the store for them.
         lake_only: rows are kept only in the lake.
+        url: of a PostgreSQL store; empty: SQLite in the folder.
     """
 
     folder: Path
@@ -71,16 +74,22 @@ class Stand:
     clock: ManualClock = field(default_factory=ManualClock)
     texts: Sequence[tuple[str, str]] = (("contracts/s/v1.yaml", ""),)
     lake_only: bool = False
+    url: str = ""
     known: dict[str, Contract] = field(default_factory=dict)
 
-    def store(self) -> SqliteStore:
+    def store(self) -> OperationalStore:
         """A connection of its own; the caller closes it."""
-        store = SqliteStore(self.folder / "hotfire.db", self.clock)
+        store = self._opened()
         self.known[self.contract.hash] = self.contract
         store.ensure(self.contract, self.texts)
         return store
 
-    def lake(self, store: SqliteStore) -> DeltaLake:
+    def _opened(self) -> OperationalStore:
+        if self.url:
+            return PostgresStore(self.url, self.clock)
+        return SqliteStore(self.folder / "hotfire.db", self.clock)
+
+    def lake(self, store: OperationalStore) -> DeltaLake:
         """The lake that follows the store."""
         return DeltaLake(self.folder / "lake", store.incarnation)
 
@@ -143,11 +152,11 @@ class Stand:
             )
             return run(flow, repair=repair)
 
-    def _reread(self, plan: Plan, source: Source, store: SqliteStore, fuse: Fuse) -> Any:
+    def _reread(self, plan: Plan, source: Source, store: OperationalStore, fuse: Fuse) -> Any:
         planned = QuarantineSource(store, self.contract.stream, 5) if plan.repair else source
         return fuse.wrap("source", planned).reread(plan.span)
 
-    def _fates(self, store: SqliteStore, lake: DeltaLake, first: Mapping[int, int]) -> dict[int, tuple[str, ...]]:
+    def _fates(self, store: OperationalStore, lake: DeltaLake, first: Mapping[int, int]) -> dict[int, tuple[str, ...]]:
         ledger = store.query("ledger", stream=self.contract.stream, shard=LIVE, after=0, page=_PAGE)
         batches = ledger.filter(repair=0).select("batch_seq", "received").rows()
         fates: dict[int, tuple[str, ...]] = {}
@@ -168,7 +177,7 @@ class Stand:
         return fates
 
 
-def _first_records(store: SqliteStore, stream: str) -> dict[int, int]:
+def _first_records(store: OperationalStore, stream: str) -> dict[int, int]:
     """The number of the first record of each batch that received any."""
     ledger = store.query("ledger", stream=stream, shard=LIVE, after=0, page=_PAGE).filter(repair=0)
     first, at = {}, 0
@@ -178,6 +187,6 @@ def _first_records(store: SqliteStore, stream: str) -> dict[int, int]:
     return first
 
 
-def _corrections(store: SqliteStore, stream: str, batch_seq: int, first: int) -> list[tuple[Any, ...]]:
+def _corrections(store: OperationalStore, stream: str, batch_seq: int, first: int) -> list[tuple[Any, ...]]:
     rows = store.query("corrections_of_batch", stream=stream, shard=LIVE, batch_seq=batch_seq).rows()
     return [(first + row_no, *rest) for row_no, *rest in rows]

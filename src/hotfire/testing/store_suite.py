@@ -34,7 +34,9 @@ from hotfire.testing.outcomes import (
 
 TEXTS = (("contracts/readings/v1.yaml", "text ä"),)
 
-_examples = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+# Every store that inherits the suite is another executor of it, and an example that broke one is worth trying on all.
+_ONCE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
+_examples = settings(max_examples=25, suppress_health_check=_ONCE)
 
 
 class StoreSuite:
