@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from hotfire.errors import SettingsError
 

@@ -32,7 +32,8 @@ class Secret:
 
     def __init__(self, text: str, shown: str | None = None) -> None:
         self._text = text
-        self._shown = re.sub(r"(?<=://)([^/@:]*):(?!\$\{)[^@/]*@", r"\1:***@", text if shown is None else shown)
+        shown = re.sub(r"(?<=://)([^/@:]*):(?!\$\{)[^@/]*@", r"\1:***@", text if shown is None else shown)
+        self._shown = re.sub(r"([?&](?:ssl)?password=)(?!\$\{)[^&]*", r"\1***", shown)
 
     def reveal(self) -> str:
         """The text with every reference resolved. For drivers, never for people."""
