@@ -61,12 +61,12 @@ class Address:
         shown |= {"schema": schema} if schema != SCHEMA else {}
         netloc = f"{user}@{hosts}" if user else hosts
         secrets = {password, unquote(password), given.get("password", ""), given.get("sslpassword", "")} - {""}
+        rest = urlencode({**_PATIENCE, **given}, quote_via=quote)
+        told = f"?{urlencode(shown, safe='/')}" if shown else ""
         return cls(
-            urlunsplit(
-                (parts.scheme, parts.netloc, parts.path, urlencode({**_PATIENCE, **given}, quote_via=quote), "")
-            ),
+            f"{parts.scheme}://{parts.netloc}{parts.path}?{rest}",
             schema,
-            urlunsplit((parts.scheme, netloc, parts.path, urlencode(shown, safe="/"), "")),
+            f"{parts.scheme}://{netloc}{parts.path}{told}",
             tuple(sorted(secrets, key=len, reverse=True)),
         )
 
