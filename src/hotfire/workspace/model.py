@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeAlias
 
+from hotfire.contract.duration import duration_ns
 from hotfire.errors import UserError
 
 Key: TypeAlias = tuple[str, ...]
@@ -90,6 +91,28 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """`[http]`: the server of `hotfire up`.
+
+    Attributes:
+        host: the address it listens on; another one than loopback needs a token.
+        names: further names under which it may be called.
+        viewers, operators, admins: tokens of each role, best as `${NAME}` references.
+        body_bytes: the greatest push, decompressed.
+        spool_bytes: so many pushed bytes of a stream wait at most for their commit.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8440
+    names: tuple[str, ...] = ()
+    viewers: tuple[Secret, ...] = ()
+    operators: tuple[Secret, ...] = ()
+    admins: tuple[Secret, ...] = ()
+    body_bytes: int = 32 << 20
+    spool_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
 class ClockSettings:
     """`[streams.<name>.source.clock]`: instants for sources that only count: start + column / rate_hz.
 
@@ -123,6 +146,7 @@ class SourceSettings:
         name_pattern: a regular expression over the file's name; its named groups become fields.
         derive: SQL over source fields, by the name of the field it makes.
         compression: none, gz or zst; None goes by name and content.
+        every: how often a stream that goes on looks at its files, a duration; None: all the time.
     """
 
     kind: str = "files"
@@ -135,6 +159,12 @@ class SourceSettings:
     clock: ClockSettings | None = None
     derive: Mapping[str, str] = field(default_factory=dict)
     compression: str | None = None
+    every: str | None = None
+
+    @property
+    def every_ns(self) -> int:
+        """The duration between two looks, in nanoseconds."""
+        return duration_ns(self.every) if self.every else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +197,7 @@ class Settings:
     store: StoreSettings
     lake: LakeSettings
     engine: EngineSettings
+    http: HttpSettings
     streams: Mapping[str, StreamSettings]
 
     @property
@@ -207,6 +238,7 @@ CHOICES: Mapping[Key, tuple[str, ...]] = {
 
 _SOURCE: Mapping[Key, str] = {
     **{(one.name,): "text" for one in fields(SourceSettings) if one.name not in {"clock", "derive"}},
+    ("every",): "duration",
     ("path",): "texts",
     ("columns",): "texts",
     ("delimiter",): "sign",
@@ -225,6 +257,14 @@ KEYS: Mapping[Key, str] = {
     ("engine", "batch_rows"): "count",
     ("engine", "batch_bytes"): "count",
     ("engine", "quarantine_tries"): "count",
+    ("http", "host"): "text",
+    ("http", "port"): "count",
+    ("http", "names"): "texts",
+    ("http", "viewers"): "secrets",
+    ("http", "operators"): "secrets",
+    ("http", "admins"): "secrets",
+    ("http", "body_bytes"): "count",
+    ("http", "spool_bytes"): "count",
     ("streams", "*", "lake_only"): "flag",
     ("streams", "*", "assets", "*"): "text",
     **{("streams", "*", "source", *key): kind for key, kind in _SOURCE.items()},

@@ -11,12 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hotfire.errors import SettingsError, UserError
+from hotfire.contract.duration import duration_ns
+from hotfire.errors import ContractError, SettingsError, UserError
 from hotfire.workspace.model import (
     CHOICES,
     KEYS,
     ClockSettings,
     EngineSettings,
+    HttpSettings,
     Key,
     LakeSettings,
     Resolved,
@@ -73,6 +75,7 @@ def load(folder: Path, environment: Mapping[str, str], overrides: Mapping[str, A
         store=StoreSettings(**_table(values, "store")),
         lake=LakeSettings(**_table(values, "lake")),
         engine=EngineSettings(**_table(values, "engine")),
+        http=HttpSettings(**_table(values, "http")),
         streams={name: _stream(name, values, given) for name in sorted(names)},
     )
 
@@ -133,7 +136,9 @@ def _known_stream(variable: str, name: str, streams: Iterable[str]) -> str:
 def _parsed(key: Key, text: str, where: str) -> Any:
     """What a variable's text means: text for settings that are text, TOML for everything else."""
     kind = _kind(key)
-    if kind in {"text", "secret", "sign", "pattern", "instant"} or (kind == "texts" and not text.startswith("[")):
+    if kind in {"text", "secret", "sign", "pattern", "instant", "duration"} or (
+        kind in {"texts", "secrets"} and not text.startswith("[")
+    ):
         return text
     try:
         return tomllib.loads(f"value = {text.lower() if kind == 'flag' else text}")["value"]
@@ -164,6 +169,8 @@ _SAID: Mapping[str | None, str] = {
     "text": "a text",
     "secret": "a text",
     "texts": "a text or a list of texts",
+    "secrets": "a text or a list of texts",
+    "duration": "a number and a unit, such as 500 ms, 5 min or 30 d",
     "flag": "true or false",
     "count": "a whole number above 0",
     "rate": "a number above 0",
@@ -185,7 +192,8 @@ def _value(key: Key, given: _Given, environment: Mapping[str, str]) -> Any:
     if value is None:
         raise SettingsError(f"{given.where}: {name} is {given.value!r}, not {_SAID[kind]}.")
     if isinstance(value, tuple):
-        return tuple(_resolved(one, name, given.where, environment) for one in value)
+        texts = [(_resolved(one, name, given.where, environment), one) for one in value]
+        return tuple(Secret(text, one) if kind == "secrets" else text for text, one in texts)
     if isinstance(value, str):
         text = _resolved(value, name, given.where, environment)
         choices = CHOICES.get(key[3:], ()) if key[0] == "streams" else ()
@@ -201,7 +209,7 @@ def _fitting(kind: str | None, value: Any) -> Any:
     match kind, value:
         case ("text" | "secret", str()) | ("flag", bool()):
             fits = True
-        case "texts", str() | list() | tuple():
+        case "texts" | "secrets", str() | list() | tuple():
             value = (value,) if isinstance(value, str) else tuple(value)
             fits = all(isinstance(one, str) for one in value)
         case ("count", int()) | ("rate", int() | float()):
@@ -211,6 +219,8 @@ def _fitting(kind: str | None, value: Any) -> Any:
             fits = len(value) == 1 and value.isascii() and not value.isalnum() and value not in "\"'\r\n\0"
         case "pattern", str():
             fits = _is_pattern(value)
+        case "duration", str():
+            fits = _is_duration(value)
         case "instant", datetime() | str():
             value = str(value)
             fits = _is_instant(value)
@@ -221,6 +231,14 @@ def _is_instant(text: str) -> bool:
     try:
         instant_ns(text)
     except ValueError:
+        return False
+    return True
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        duration_ns(text)
+    except ContractError:
         return False
     return True
 

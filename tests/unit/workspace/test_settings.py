@@ -17,6 +17,8 @@ from hotfire.workspace.settings import current, find, load
 STREAM = "engine_runs"
 WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the command line has it
     "text": ('"ab"', "ab", "ab"),
+    "duration": ('"5 min"', "5 min", "5 min"),
+    "secrets": ('["a", "b"]', '["a", "b"]', ["a", "b"]),
     "secret": ('"ab"', "ab", "ab"),
     "texts": ('["a", "b"]', '["a", "b"]', ["a", "b"]),
     "flag": ("true", "TRUE", True),
@@ -102,7 +104,7 @@ def test_a_whole_table_can_be_one_variable(ws: Path) -> None:
 
 MISTAKES: list[tuple[str, Mapping[str, str], Mapping[str, Any], str, str]] = [
     ("[stroe]\nurl = 'x'", {}, {}, "hotfire.toml: there is no setting 'stroe'", "Did you mean store?"),
-    ("[foo]", {}, {}, "'foo'", "Known: workspace, store, lake, engine, streams."),
+    ("[foo]", {}, {}, "'foo'", "Known: workspace, store, lake, engine, http, streams."),
     ("store = 'x'", {}, {}, "store is 'x', not a table", ""),
     ("[store.url]\nx = 1", {}, {}, "store.url is no table", ""),
     ("[engine]\nbatch_rows = '5'", {}, {}, "engine.batch_rows is '5', not a whole number above 0", ""),
