@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 HOTFIRE = Path(sys.executable).parent / "hotfire"
@@ -99,6 +104,52 @@ def truth(count: int) -> tuple[dict[str, int], dict[str, int]]:
     return {k: v * times for k, v in PER_HUNDRED.items()}, {k: v * times for k, v in CHECKS.items()}
 
 
+@dataclass
+class Up:
+    """A server that runs, and how to ask it."""
+
+    process: subprocess.Popen[bytes]
+    client: httpx.Client
+
+    def push(self, lines: bytes, stream: str = "events", **headers: str) -> httpx.Response:
+        return self.client.post(f"/api/v1/ingest/{stream}", content=lines, headers=headers)
+
+    def stream(self, name: str) -> dict[str, Any]:
+        found = self.client.get("/api/v1/streams").json()["streams"]
+        return next(one for one in found if one["stream"] == name)
+
+    def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+        for _ in range(int(seconds * 20)):
+            if holds():
+                return
+            time.sleep(0.05)
+        raise AssertionError(self.client.get("/api/v1/streams").text)
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, bytes]:
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, out
+
+
+@contextmanager
+def up(ws: Path, *words: str, **environment: str) -> Iterator[Up]:
+    """The workspace's streams, going on; ready when this is entered."""
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env = {**own, "PYTHONPYCACHEPREFIX": BYTECODE, **environment}
+    command = [HOTFIRE, "up", "--no-browser", "--port", "0", "--json", *words]
+    with subprocess.Popen(command, cwd=ws, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stderr is not None
+            said = re.search(rb"http://[0-9.:]+", process.stderr.readline())
+            assert said, process.stderr.read()
+            with httpx.Client(base_url=said[0].decode(), timeout=20) as client:
+                one = Up(process, client)
+                one.until(lambda: client.get("/readyz").status_code == 200)
+                yield one
+        finally:
+            process.kill()
+
+
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Ran]:
     """Types a command."""
@@ -109,6 +160,12 @@ def run() -> Callable[..., Ran]:
 def make() -> SimpleNamespace:
     """Makes records and files: `event`, `dirty`, `write`, and the `truth` about them."""
     return SimpleNamespace(event=event, dirty=dirty_events, write=written, truth=truth, hotfire=HOTFIRE)
+
+
+@pytest.fixture(name="up", scope="session")
+def up_fixture() -> Callable[..., AbstractContextManager[Up]]:
+    """Keeps a workspace's streams going."""
+    return up
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ COMMANDS = {
     "init": ("hotfire.cli.workspace:init", "make a workspace, from a template or empty"),
     "demo": ("hotfire.cli.demo:demo", "a guided first look, in a temporary folder"),
     "ingest": ("hotfire.cli.ingest:ingest", "take a stream's records through its contract into the tables"),
+    "up": ("hotfire.cli.up:up", "keep every stream going: growing files, and rows pushed over HTTP"),
     "balance": ("hotfire.cli.balance:balance", "prove that every record has exactly one fate"),
     "digest": ("hotfire.cli.balance:digest", "one hash over everything stored and quarantined"),
     "quarantine": ("hotfire.cli.quarantine:quarantine", "list, show, count, replay and discard rejected rows"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,18 @@ from hotfire.cli.place import shown_place
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from hotfire.cli.jobs import Job
     from hotfire.contract.model import Contract
+    from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
     from hotfire.rows import Counts, Fault, Outcome, Rejected
-    from hotfire.source.files import FileSource
+    from hotfire.source.several import Several
     from hotfire.workspace.wiring import Workspace
 
 _SHOWN = 6
+_LOOK_S = 0.25
 _COUNTED = ("received", *FATES, "corrected", "late")
 
 
@@ -36,34 +41,48 @@ _COUNTED = ("received", *FATES, "corrected", "late")
     metavar="PLACE...",
     help="Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.",
 )
+@click.option("--follow", is_flag=True, help="Go on with new files and rows until Ctrl-C.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
 @click.option("--batch-rows", type=click.IntRange(1), help="Rows a batch, at most.")
 def ingest(
-    stream: str, more: tuple[str, ...], places: tuple[str, ...], batch_rows: int | None, *, dry_run: bool
+    stream: str, more: tuple[str, ...], places: tuple[str, ...], batch_rows: int | None, *, follow: bool, dry_run: bool
 ) -> Answer:
     """Take a stream's records through its contract into the tables.
 
     Prints what became of every record. Running it again goes on where it left off.
     """
     from hotfire.cli.jobs import job
-    from hotfire.engine.loop import run
+    from hotfire.cli.up import stopping
+    from hotfire.engine.loop import once, run
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
     settings.stream(stream)
     with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
-        flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more])
+        flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
         tally = Tally(unfinished=workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list())
 
         def watch(outcome: Outcome) -> None:
             tally.add(outcome)
             one.watch(outcome)
 
-        run(flow, watch)
+        with stopping() if follow else nullcontext() as stop:
+            run(flow, watch, go_on=_until(stop, source) if stop else once)
         for problem in source.problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
         return _summary(one, contract, tally, source, dry_run=dry_run)
+
+
+def _until(stop: Event, source: Several) -> Pace:
+    """Go on until it is time to stop, waiting for more where there is nothing."""
+
+    def go_on(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
+        if idle and not stop.is_set():
+            source.wait(_LOOK_S)
+        return not stop.is_set()
+
+    return go_on
 
 
 @dataclass(slots=True)
@@ -109,7 +128,7 @@ class Tally:
         return dict(sorted(self.checks.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _summary(one: Job, contract: Contract, tally: Tally, source: FileSource, *, dry_run: bool) -> Answer:
+def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry_run: bool) -> Answer:
     problems = source.problems
     status = "partial" if problems else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}

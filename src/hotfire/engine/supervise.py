@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hotfire.rows import Outcome
 
 State = Literal["starting", "running", "retrying", "stopped"]
-Told = Callable[["Live", "Outcome"], None]
+Told = Callable[["Outcome"], None]
+Stood = Callable[[str, "Standing"], None]
 Wait = Callable[[float], object]
 """Returns when there may be more to read, or after so many seconds at the latest."""
 
@@ -53,6 +54,7 @@ class Live:
         opened: opens everything the stream needs, anew after every outage: its flow, and how to wait for more.
         now_ns: the wall clock.
         told: of every batch, after its commit.
+        stood: of every change of its standing, with its name.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class Live:
         opened: Callable[[], AbstractContextManager[tuple[Flow, Wait]]],
         now_ns: Callable[[], int],
         told: Told,
+        stood: Stood,
     ) -> None:
         self.name = name
-        self._opened, self._now_ns, self._told = opened, now_ns, told
+        self._opened, self._now_ns, self._told, self._stood = opened, now_ns, told, stood
         self._standing = Standing(since_ns=now_ns())
         self._lock = Lock()
         self._stop = Event()
+        self._until_ns = 0
         self._thread = Thread(target=self._live, name=f"stream-{name}", daemon=True)
 
     @property
@@ -79,8 +83,9 @@ class Live:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Finish the batch in hand, bring the lake up to date, and end. Returns at once; see `join`."""
+    def stop(self, drain_s: float) -> None:
+        """Take what is there now, for so long at the most, bring the lake up to date, and end. Returns at once."""
+        self._until_ns = self._now_ns() + int(drain_s * 1e9)
         self._stop.set()
 
     def join(self, seconds: float) -> bool:
@@ -105,11 +110,12 @@ class Live:
             self._runs()
             if not self._stop.is_set():
                 wait(LOOK_S)
-        return not self._stop.is_set()
+            return not self._stop.is_set()
+        return not self._stop.is_set() or self._now_ns() < self._until_ns
 
     def _committed(self, outcome: Outcome) -> None:
         self._runs()
-        self._told(self, outcome)
+        self._told(outcome)
 
     def _runs(self) -> None:
         """Only a commit, or having nothing to commit, ends a row of outages."""
@@ -125,3 +131,4 @@ class Live:
     def _be(self, standing: Standing) -> None:
         with self._lock:
             self._standing = standing
+        self._stood(self.name, standing)

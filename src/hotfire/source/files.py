@@ -107,6 +107,7 @@ class FileSource:
         self._files: dict[str, _File] | None = None
         self._hasher = ThreadPoolExecutor(1, "hotfire-hash")
         self._acknowledged: Position = {}
+        self._left_out: dict[Path, tuple[int, int]] = {}
         self.problems: list[UserError] = []
 
     def poll(self, after: Position) -> FileRead | None:
@@ -168,12 +169,15 @@ class FileSource:
         self._files = {}
         for one, place in recognise(seen, known.values()):
             settled = bool(one.pipe) or now - one.mtime_ns >= SETTLED_NS
-            file = _File(one, place, settled)
+            broken = self._left_out.get(one.path) == (one.size, one.mtime_ns)
+            file = _File(one, place, settled, broken=broken)
             self._files[place.key] = file
             _refuse_shrunk(file)
 
     def _at(self, path: str) -> Iterator[Seen]:
-        yield from (one for file in listing(path) if (one := self._look(file)) and one.size)
+        yield from (
+            one for file in listing(path, awaited=self._settings.follow) if (one := self._look(file)) and one.size
+        )
 
     def _through(self, pipe: str, after: Position) -> Iterator[Seen]:
         known = {Path(place.facts["path"]).name for place in after.values() if place.facts.get("pipe")}
@@ -187,9 +191,9 @@ class FileSource:
             return look(path)
         except UnicodeEncodeError:
             name = os.fsencode(path).decode(errors="backslashreplace")
-            self.problems.append(UserError(f"{name} has a name that is not UTF-8.", "Rename it."))
+            self._trouble(UserError(f"{name} has a name that is not UTF-8.", "Rename it."))
         except OSError as error:
-            self.problems.append(_unreadable(path, error))
+            self._trouble(_unreadable(path, error))
         return None
 
     def _gather(self, after: Position) -> FileRead | None:
@@ -239,7 +243,13 @@ class FileSource:
     def _leave_out(self, file: _File, error: UserError | OSError) -> None:
         file.broken = True
         file.close()
-        self.problems.append(error if isinstance(error, UserError) else _unreadable(file.seen.path, error))
+        self._left_out[file.seen.path] = (file.seen.size, file.seen.mtime_ns)
+        self._trouble(error if isinstance(error, UserError) else _unreadable(file.seen.path, error))
+
+    def _trouble(self, error: UserError) -> None:
+        """Remember it, once however often it is met."""
+        if error.what not in {one.what for one in self.problems}:
+            self.problems.append(error)
 
     def _wait(self, after: Position) -> bool:
         """Wait until files with an unterminated last line have not changed for 2 s; whether there were any."""

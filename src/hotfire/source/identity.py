@@ -134,8 +134,11 @@ def _new(seen: Seen, keys: Collection[str]) -> Place:
     return Place(key, seen.pipe or str(seen.path), facts=facts)
 
 
-def listing(path: str) -> list[Path]:
+def listing(path: str, *, awaited: bool = False) -> list[Path]:
     """The files that a path names: itself, a folder's files or a glob's, by name; hidden and temporary ones left out.
+
+    Args:
+        awaited: there may be none yet.
 
     Raises:
         UserError: there is no such file, or a glob or folder without one.
@@ -147,10 +150,12 @@ def listing(path: str) -> list[Path]:
         names = sorted(place.iterdir())
     elif glob.has_magic(path):
         names = sorted(Path(name) for name in glob.glob(path, recursive=True))  # noqa: PTH207  # a pattern may be absolute
+    elif awaited:
+        names = []
     else:
         raise UserError(f"There is no file {path}.", "Check the path; a pattern such as runs/*.csv may also be given.")
     files = [name for name in names if name.is_file() and _wanted(name.name)]
-    if not files:
+    if not files and not awaited:
         raise UserError(f"No file in {path}." if place.is_dir() else f"No file matches {path}.", "Check the path.")
     return files
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hotfire.rows import Place, Position, Span
 
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from hotfire.protocols import Read, Source
 
 
+@runtime_checkable
+class Waiting(Protocol):
+    """A source that knows when there is more."""
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Return when there is more, or after so long at the latest."""
+        ...
+
+
 class Several:
     """Implements `protocols.Source`: each source in turn, so that none waits for another to be empty.
 
@@ -20,8 +29,8 @@ class Several:
         sources: by the beginning of their places' keys; the last one's is empty and takes every other place.
     """
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self._sources = dict(sources)
+    def __init__(self, sources: Mapping[str, Source], clock: Clock) -> None:
+        self._sources, self._clock = dict(sources), clock
         self._turn = list(self._sources)
 
     @property
@@ -47,6 +56,14 @@ class Several:
         """Each source hears of its own places."""
         for beginning, source in self._sources.items():
             source.acknowledge(self._own(beginning, position))
+
+    def wait(self, seconds: float) -> None:
+        """Return when one of them may have more, or after so long at the latest."""
+        for source in self._sources.values():
+            if isinstance(source, Waiting):
+                source.wait(seconds)
+                return
+        self._clock.sleep(seconds)
 
     def close(self) -> None:
         """Close them all."""

@@ -44,6 +44,11 @@ class OperationalStore:
         self._connection = connection
         self._clock = clock
         self._dry_run = dry_run
+        self._lent = False
+
+    def borrow(self) -> None:
+        """This process owns the store already, by another connection: opening a shard need not take it."""
+        self._lent = True
 
     @property
     def name(self) -> str:
@@ -75,6 +80,8 @@ class OperationalStore:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
 
         def ensured() -> None:
+            if not self._dry_run:
+                self._connection.alone()
             dialect = self._connection.dialect
             statements: list[str] = []
             if not self._connection.columns(contract.stream):
@@ -112,7 +119,8 @@ class OperationalStore:
 
     def open(self, stream: str, shard: str) -> Checkpoint:
         """Become the shard's owner: takes the store and raises the shard's epoch."""
-        self.own()
+        if not self._lent:
+            self.own()
         self._write(
             "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "
             "ON CONFLICT (stream, shard) DO UPDATE SET epoch = hf_checkpoint.epoch + 1",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hotfire.rows import Outcome
 from hotfire.source.spool.writer import Spool
 
 
@@ -34,6 +35,65 @@ class Meters:
         """Count what was acknowledged."""
         self._bytes.labels(stream).inc(size)
         self._lines.labels(stream).inc(lines)
+
+
+class EngineMeters:
+    """What became of rows, and how long it took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        fates = {
+            "received": "Source records taken.",
+            "stored": "Rows stored.",
+            "duplicate": "Rows that were stored already.",
+            "superseded": "Entity versions older than the stored one.",
+            "quarantined": "Rows that broke a check.",
+            "corrected": "Stored rows with a corrected value.",
+            "late": "Stored rows behind their asset's clock.",
+        }
+        label = ["stream"]
+        self._fates = {
+            fate: Counter(f"hotfire_rows_{fate}", text, label, registry=registry) for fate, text in fates.items()
+        }
+        self._batches = Counter("hotfire_batches_committed", "Batches committed.", label, registry=registry)
+        self._outages = Counter("hotfire_outages_met", "Outages that a stream waited for.", label, registry=registry)
+        self._seconds = Histogram(
+            "hotfire_batch_commit_seconds", "From receipt to commit.", label, registry=registry, buckets=_SECONDS
+        )
+        self._lag = Histogram(
+            "hotfire_event_commit_seconds",
+            "From a batch's newest event to its commit.",
+            label,
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._newest = Gauge(
+            "hotfire_event_newest_seconds", "The newest event time, since 1970.", label, registry=registry
+        )
+        self._running = Gauge("hotfire_stream_running_state", "1 where a stream runs.", label, registry=registry)
+
+    def committed(self, outcome: Outcome, committed_at_ns: int, newest_ns: int | None) -> None:
+        """Count one batch.
+
+        Args:
+            newest_ns: its newest event time; None where it has none.
+        """
+        stream, counts = outcome.plan.stream, outcome.counts
+        for fate, counter in self._fates.items():
+            counter.labels(stream).inc(getattr(counts, fate))
+        self._batches.labels(stream).inc()
+        self._seconds.labels(stream).observe((committed_at_ns - outcome.plan.received_at_ns) / 1e9)
+        if newest_ns is not None:
+            self._lag.labels(stream).observe(max(0.0, (committed_at_ns - newest_ns) / 1e9))
+            self._newest.labels(stream).set(newest_ns / 1e9)
+
+    def standing(self, stream: str, *, running: bool, failed: bool) -> None:
+        """A stream has come into another state."""
+        self._running.labels(stream).set(int(running))
+        if failed:
+            self._outages.labels(stream).inc()
+
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
 
 class SpoolMeters(Collector):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.source.formats.reading import Counter, Wanted
+from hotfire.source.several import NowAndThen, Several
+from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
+from hotfire.source.spool.writer import Spool, SpoolLimits
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
@@ -38,13 +42,22 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     Args:
         dry_run: the store commits nothing, and no lake follows.
+        spools: of the server that runs in this process, which owns the store.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        *,
+        dry_run: bool = False,
+        spools: Mapping[str, Spool] | None = None,
+    ) -> None:
         self.settings = settings
+        self._spools = spools
         self.clock = clock or SystemClock()
         self.dry_run = dry_run
-        self._opened: list[Store | Source] = []
+        self._opened: list[Store | Source | Spool] = []
 
     @cached_property
     def store(self) -> OperationalStore:
@@ -91,9 +104,18 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.store.ensure(contract, texts)
         return contract
 
-    def ingest_flow(self, contract: Contract, job_id: str, places: Sequence[str] = ()) -> tuple[Flow, FileSource]:
-        """A stream's configured source, or `places`, on its way into the store; the source tells its problems."""
-        source = self.files(contract, places)
+    def ingest_flow(
+        self, contract: Contract, job_id: str, places: Sequence[str] = (), *, follow: bool = False
+    ) -> tuple[Flow, Several]:
+        """A stream's configured source and what was pushed, or `places`, on their way into the store.
+
+        Args:
+            follow: look for new files and rows for ever.
+
+        Returns:
+            The flow, and its source, which tells its problems.
+        """
+        source = self._feed(contract, places, follow=follow)
         return self._flow(contract, job_id, source), source
 
     def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
@@ -109,9 +131,19 @@ class Workspace(AbstractContextManager["Workspace"]):
         if plan.repair:
             return self._quarantine(contract).reread(plan.span)
         configured = self.settings.stream(contract.stream).source.path
-        return self.files(contract, ["-", *map(self.settings.absolute, configured)]).reread(plan.span)
+        paths = ["-", *map(self.settings.absolute, configured)]
+        return self._feed(contract, paths, pushed=True).reread(plan.span)
 
-    def files(self, contract: Contract, places: Sequence[str] = ()) -> FileSource:
+    def spool(self, stream: str) -> Spool:
+        """What was pushed to a stream and waits for its commit."""
+        if self._spools is not None:
+            return self._spools[stream]
+        limits = SpoolLimits(max_bytes=self.settings.http.spool_bytes)
+        spool = Spool(self._spool_folder(stream), self.clock, limits)
+        self._opened.append(spool)
+        return spool
+
+    def files(self, contract: Contract, places: Sequence[str] = (), *, follow: bool = False) -> FileSource:
         """The stream's file source."""
         stream = self.settings.stream(contract.stream)
         paths = list(places) or [self.settings.absolute(path) for path in stream.source.path]
@@ -120,7 +152,8 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"The stream {contract.stream} has no source.",
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
-        wanted = replace(file_settings(self.settings, stream.source, _needs(contract)), resume=not self.dry_run)
+        wanted = file_settings(self.settings, stream.source, _needs(contract))
+        wanted = replace(wanted, resume=not self.dry_run, follow=follow)
         source = FileSource(paths, wanted, self.clock)
         self._opened.append(source)
         return source
@@ -134,6 +167,29 @@ class Workspace(AbstractContextManager["Workspace"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _feed(
+        self, contract: Contract, places: Sequence[str] = (), *, follow: bool = False, pushed: bool = False
+    ) -> Several:
+        """Pushed rows, unless only `places` are asked for, and files."""
+        own = self.settings.stream(contract.stream).source
+        limits = SpoolSettings(batch_rows=self.settings.engine.batch_rows, batch_bytes=self.settings.engine.batch_bytes)
+        with_pushed = (not places or pushed) and not self.dry_run and self._pushed(contract.stream)
+        only_pushed = with_pushed and not places and not own.path
+        sources: dict[str, Source] = {
+            KEY: SpoolSource(self.spool(contract.stream), limits) if with_pushed else Nothing(),
+            "": Nothing() if only_pushed else self.files(contract, places, follow=follow),
+        }
+        if follow and own.every_ns:
+            sources[""] = NowAndThen(sources[""], own.every_ns, self.clock)
+        return Several(sources, self.clock)
+
+    def _pushed(self, stream: str) -> bool:
+        """Whether rows of the stream are, or ever were, pushed."""
+        return self._spools is not None or self._spool_folder(stream).is_dir()
+
+    def _spool_folder(self, stream: str) -> Path:
+        return self.settings.data / "spool" / "http" / stream
 
     def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
         only = self.settings.stream(contract.stream).lake_only
@@ -155,6 +211,8 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def _open_store(self, *, dry_run: bool = False) -> OperationalStore:
         store = open_store(self.settings, self.clock, dry_run=dry_run)
+        if self._spools is not None:
+            store.borrow()
         self._opened.append(store)
         return store
 

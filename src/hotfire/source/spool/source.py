@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hotfire.protocols import Records
     from hotfire.source.spool.writer import Spool
 
+KEY = "spool-"
+"""The keys of a spool's places begin like this, and no others'."""
 _BLOCK = 1 << 20
 
 
