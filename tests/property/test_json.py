@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -82,6 +83,35 @@ def test_both_paths_read_every_record_alike(line: bytes) -> None:
     fast, slow = decode(FIELDS, [Block([line], has_nul(line))]), decode(FIELDS, [Block([BOM + line], has_nul(line))])
     assert repr(fast.frame.rows()) == repr(slow.frame.rows())
     assert [fault.check for fault in fast.faults] == [fault.check for fault in slow.faults]
+    assert fast.coerced == slow.coerced
+
+
+STRANGE = [
+    b'{"z": "a\\u00e9", "A": [1.0, {"b": 1e5, "a": null}]}',
+    b'{"z": 1.50, "o": {"q": {}, "n": 1}, "w": {"x": true, "y": ""}}',
+    b'{"z": "\xc3", "i": 1}',
+    b'{"i": 2, "z": "\xff"}',
+    b'{"o": {"q": "\\u0000", "p": {"k": []}}, "z": null}',
+    b'{"z": ' + b"[" * 60 + b"]" * 60 + b', "i": 7}',
+    b'{"z": ' + b"[" * 101 + b"]" * 101 + b"}",
+    b'{"z\\"": 1, "\\ud800": 2, "": 3, "i": 1}',
+    '{"z": "\N{GRINNING FACE}", "\N{GREEK SMALL LETTER ALPHA}": 1}'.encode(),
+    b'{"w": "text", "z": false}',
+    b'{"z": 1, "z": 2, "o": {"q": 1}, "o": {}}',
+]
+
+
+@given(st.lists(torn() | st.sampled_from(STRANGE), min_size=1, max_size=12), st.randoms(use_true_random=False))
+@example(STRANGE, Random(1))
+@example([line for line in STRANGE if line.count(b"[") < 60 and line.isascii()], Random(1))
+def test_keys_that_are_learnt_change_nothing(lines: list[bytes], chance: Random) -> None:
+    """Fields that no column asks for, met often enough to be learnt, are kept as the slow path keeps them."""
+    many = [line for line in lines for _ in range(16)]
+    chance.shuffle(many)
+    fast = decode(FIELDS, [Block(many, any(map(has_nul, many)))])
+    slow = decode(FIELDS, [Block([BOM + line for line in many], any(map(has_nul, many)))])
+    assert repr(fast.frame.rows()) == repr(slow.frame.rows())
+    assert [(fault.row_no, fault.check) for fault in fast.faults] == [(one.row_no, one.check) for one in slow.faults]
     assert fast.coerced == slow.coerced
 
 

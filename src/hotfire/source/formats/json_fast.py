@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -14,9 +17,11 @@ import polars as pl
 from msgspec.structs import astuple
 
 from hotfire.contract.model import Field
-from hotfire.rows import Decoded
-from hotfire.source.formats.json_layout import Form, Kind, Layout, Shape, fits, layout
+from hotfire.rows import Decoded, Fault
+from hotfire.source.formats.dialect import decodes
+from hotfire.source.formats.json_layout import Form, Kind, Layout, Path, Shape, fits, layout
 from hotfire.source.formats.json_slow import Findings, judge
+from hotfire.source.formats.json_unknown import Texts, TooDeepError, learnt, texts
 
 _FRAME_ROWS = 1 << 14
 _NUL = rb"\u0000"
@@ -28,7 +33,9 @@ _TYPES: Mapping[Kind, type[pl.DataType]] = {
     "epoch": pl.String,
 }
 
-Numbers = np.ndarray[tuple[int], np.dtype[np.uint32]]
+_FIRST = (8, 64, 512)
+
+Coerced = tuple[int, str, str]
 Cells = list[list[Any]]
 """The values of every form, by its place among the fields."""
 
@@ -53,24 +60,77 @@ def decode(fields: Sequence[Field], blocks: Iterable[Block]) -> Decoded:
     A number beyond float64 becomes infinite, so that its range decides. What stands in the record besides the fields
     is kept in `unknown_fields` as a JSON object with sorted keys.
     """
-    plan, findings = layout(fields), Findings()
-    frames, lost, rows = list[pl.DataFrame](), list[int](), 0
+    frames, faults, coerced, lost, rows = list[pl.DataFrame](), list[Fault](), list[Coerced](), list[int](), 0
+    plan, unknown, keys = layout(fields), Texts(), Counter[Path]()
     cells: Cells = [[] for _ in plan.forms]
     pending = 0
     with _uncollected():
-        for block in blocks:
-            good, failed = _block(plan, block, rows, findings)
+        for block in _pieces(blocks):
+            known = plan if plan.shape.has_extras and _decodes(block) else layout(fields)
+            piece = _read(known, layout(fields), block, rows)
             rows += len(block.records)
-            lost += failed
-            _extend(cells, plan.shape, map(astuple, good))
-            pending += len(good)
+            lost += piece.failed
+            faults += piece.findings.faults
+            coerced += piece.findings.coerced
+            unknown += piece.unknown()
+            _extend(cells, piece.plan.shape, map(astuple, piece.good))
+            if piece.findings.keys:
+                keys += piece.findings.keys
+                plan = layout(fields, learnt(keys))
+            pending += len(piece.good)
             if pending >= _FRAME_ROWS:
                 frames.append(_columns(plan, cells))
                 cells, pending = [[] for _ in plan.forms], 0
         frames.append(_columns(plan, cells))
-    row_no = np.delete(np.arange(rows, dtype=np.uint32), lost)
-    marks = pl.Series("row_no", row_no), *pl.concat(frames), _unknown(row_no, findings)
-    return Decoded(pl.DataFrame(marks), findings.faults, findings.coerced)
+    row_no = pl.Series("row_no", np.delete(np.arange(rows, dtype=np.uint32), lost))
+    kept = pl.Series("unknown_fields", unknown, dtype=pl.String)
+    return Decoded(pl.DataFrame([row_no, *pl.concat(frames), kept]), faults, coerced)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Records that were read under one layout: Structs, the numbers of those that are none, and what was found."""
+
+    plan: Layout
+    first: int
+    good: list[msgspec.Struct]
+    failed: list[int]
+    findings: Findings
+    extras: Texts | None
+
+    def unknown(self) -> Texts:
+        """What each good record has besides the fields."""
+        texts = self.extras or [None] * len(self.good)
+        for row_no, text in self.findings.unknown:
+            texts[row_no - self.first - bisect_left(self.failed, row_no)] = text
+        return texts
+
+
+def _pieces(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks, the first one cut so that what is met in a few records is known for the others."""
+    whole = iter(blocks)
+    for block in whole:
+        for start, end in pairwise((0, *_FIRST, len(block.records))):
+            if block.records[start:end]:
+                yield Block(block.records[start:end], block.nul)
+        break
+    yield from whole
+
+
+def _decodes(block: Block) -> bool:
+    """Whether all is UTF-8: msgspec does not look into values that it hands over as they are."""
+    if all(map(bytes.isascii, block.records)):
+        return True
+    return decodes(b"\n".join(block.records))
+
+
+def _read(plan: Layout, plain: Layout, block: Block, first: int) -> Piece:
+    """The block's records by the plan, or by the one without extras where their values cannot be taken by themselves."""
+    good, failed, findings = _block(plan, block, first)
+    try:
+        return Piece(plan, first, good, failed, findings, texts(plan.shape, good))
+    except TooDeepError:
+        return Piece(plain, first, *_block(plain, block, first), None)
 
 
 @contextmanager
@@ -85,8 +145,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _block(plan: Layout, block: Block, first: int, findings: Findings) -> tuple[list[msgspec.Struct], list[int]]:
-    """The block's records as Structs, and the numbers of those that could not be read."""
+def _block(plan: Layout, block: Block, first: int) -> tuple[list[msgspec.Struct], list[int], Findings]:
+    """The block's records as Structs, the numbers of those that could not be read, and what was found in judging."""
+    findings = Findings()
     step = _without_nul(plan) if block.nul else plan.decoder.decode
     good: list[msgspec.Struct] = []
     failed: list[int] = []
@@ -102,7 +163,7 @@ def _block(plan: Layout, block: Block, first: int, findings: Findings) -> tuple[
             else:
                 good.append(record)
         else:
-            return good, failed
+            return good, failed, findings
 
 
 def _without_nul(plan: Layout) -> Callable[[bytes], msgspec.Struct]:
@@ -127,7 +188,7 @@ def _extend(cells: Cells, shape: Shape, records: Iterable[tuple[Any, ...]]) -> N
 
 def _opened(shape: Shape, values: Sequence[Any], *, mixed: bool) -> list[tuple[Any, ...]]:
     """The values of inner objects; nulls where there is none, or, where `mixed`, something else."""
-    nulls, struct = (None,) * len(shape.slots), shape.struct
+    nulls, struct = (None,) * (len(shape.slots) + len(shape.extras)), shape.struct
     if mixed:
         return [astuple(value) if type(value) is struct else nulls for value in values]
     return [nulls if value is None else astuple(value) for value in values]
@@ -147,12 +208,3 @@ def _series(form: Form, values: list[Any]) -> pl.Series:
     if form.kind == "epoch":
         values = [None if value is None else repr(value) for value in values]
     return pl.Series(form.name, values, dtype=_TYPES[form.kind], strict=True)
-
-
-def _unknown(row_no: Numbers, findings: Findings) -> pl.Series:
-    """What records had besides the fields, at their rows."""
-    texts: list[str | None] = [None] * len(row_no)
-    rows = np.searchsorted(row_no, np.array([number for number, _ in findings.unknown], np.uint32))
-    for row, (_, text) in zip(rows.tolist(), findings.unknown, strict=True):
-        texts[row] = text
-    return pl.Series("unknown_fields", texts, dtype=pl.String)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,9 @@ from hotfire.contract.model import Field
 
 Kind = Literal["text", "integer", "number", "boolean", "epoch"]
 """What a JSON value must be: text, a whole number, any number, true or false, an instant written as a number."""
+
+Path: TypeAlias = tuple[str, ...]
+"""The keys that lead to a value, outermost first."""
 
 LEAST, MOST = -(2**63), 2**63 - 1
 """The integers that fit into 64 bits."""
@@ -52,10 +55,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One level of the object: its slots, and the Struct whose attributes are these slots."""
+    """One level of the object: its slots, and the Struct whose attributes are these slots, and then the extras.
+
+    Attributes:
+        extras: keys that are no field, but known to come: their values are kept as they are written.
+        has_extras: whether there are any here or below.
+    """
 
     slots: tuple[Slot, ...]
     struct: type[msgspec.Struct]
+    extras: tuple[str, ...] = ()
+    has_extras: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +77,9 @@ class Layout:
     decoder: msgspec.json.Decoder[msgspec.Struct]
 
 
-def layout(fields: Sequence[Field]) -> Layout:
-    """The layout of these fields. The same fields give the same layout, built once."""
-    return _layout(tuple(fields))
+def layout(fields: Sequence[Field], extras: frozenset[Path] = frozenset()) -> Layout:
+    """The layout of these fields and extras. The same give the same layout, built once."""
+    return _layout(tuple(fields), extras)
 
 
 def fits(kind: Kind, value: object) -> bool:
@@ -87,13 +97,13 @@ def fits(kind: Kind, value: object) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _layout(fields: tuple[Field, ...]) -> Layout:
+def _layout(fields: tuple[Field, ...], extras: frozenset[Path]) -> Layout:
     seen: dict[str, int] = {}
     forms = []
     for order, field in enumerate(fields):
         seen[field.path] = times = seen.get(field.path, 0) + 1
         forms.append(Form(field, f"{field.path}#{times}" if times > 1 else field.path, _kind(field), order))
-    shape = _shape([(form.field.path.split("."), form) for form in forms])
+    shape = _shape([(form.field.path.split("."), form) for form in forms], extras)
     return Layout(tuple(forms), shape, msgspec.json.Decoder(shape.struct))
 
 
@@ -103,24 +113,32 @@ def _kind(field: Field) -> Kind:
     return {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}[field.type]  # type: ignore[return-value]  # mypy widens the values of a literal mapping to str
 
 
-def _shape(forms: Sequence[tuple[list[str], Form]]) -> Shape:
+def _shape(forms: Sequence[tuple[list[str], Form]], extras: Collection[Path]) -> Shape:
     keys: dict[str, list[tuple[list[str], Form]]] = {}
     for path, form in forms:
         keys.setdefault(path[0], []).append((path[1:], form))
-    slots = tuple(_slot(key, within) for key, within in keys.items())
+    below = {key: [path[1:] for path in extras if len(path) > 1 and path[0] == key] for key in keys}
+    slots = tuple(_slot(key, within, below[key]) for key, within in keys.items())
+    own = tuple(sorted(path[0] for path in extras if len(path) == 1))
     struct = msgspec.defstruct(
         "Record",
-        [(f"f{at}", _annotation(slot), None) for at, slot in enumerate(slots)],
-        rename={f"f{at}": slot.key for at, slot in enumerate(slots)},
+        [
+            *((f"f{at}", _annotation(slot), None) for at, slot in enumerate(slots)),
+            *((f"e{at}", msgspec.Raw, None) for at in range(len(own))),
+        ],
+        rename={
+            **{f"f{at}": slot.key for at, slot in enumerate(slots)},
+            **{f"e{at}": key for at, key in enumerate(own)},
+        },
         forbid_unknown_fields=True,
         gc=False,
     )
-    return Shape(slots, struct)
+    return Shape(slots, struct, own, bool(extras))
 
 
-def _slot(key: str, forms: Sequence[tuple[list[str], Form]]) -> Slot:
+def _slot(key: str, forms: Sequence[tuple[list[str], Form]], extras: Collection[Path]) -> Slot:
     deeper = [(path, form) for path, form in forms if path]
-    return Slot(key, tuple(form for path, form in forms if not path), _shape(deeper) if deeper else None)
+    return Slot(key, tuple(form for path, form in forms if not path), _shape(deeper, extras) if deeper else None)
 
 
 def _annotation(slot: Slot) -> Any:

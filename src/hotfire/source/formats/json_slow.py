@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hotfire.contract.times import NUMBER
 from hotfire.rows import Fault
-from hotfire.source.formats.json_layout import LEAST, MOST, Form, Kind, Shape, Slot
+from hotfire.source.formats.json_layout import LEAST, MOST, Form, Kind, Path, Shape, Slot
 from hotfire.source.formats.json_split import depth
 
 if TYPE_CHECKING:
@@ -50,19 +51,26 @@ class _Fraction(str):
 
 @dataclass(slots=True)
 class Findings:
-    """What judging found, over all records of a batch, in the order of the records."""
+    """What judging found, over some records, in their order.
+
+    Attributes:
+        unknown: (record number, a JSON object of what it has besides the fields).
+        keys: how often each key was met that is no field, below objects that are.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     coerced: list[tuple[int, str, str]] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)
+    keys: Counter[Path] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class _Found:
-    """What judging found in one record: faults and coercions by the place of their field."""
+    """What judging found in one record: faults and coercions by the place of their field, and keys of no field."""
 
     faults: list[tuple[int, str, str, str]] = field(default_factory=list)
     coerced: list[tuple[int, str, str]] = field(default_factory=list)
+    keys: list[Path] = field(default_factory=list)
 
 
 def judge(shape: Shape, raw: bytes, row_no: int, findings: Findings) -> msgspec.Struct | None:
@@ -77,26 +85,33 @@ def judge(shape: Shape, raw: bytes, row_no: int, findings: Findings) -> msgspec.
         findings.faults.append(Fault(row_no, "row.parse", _excerpt(raw), str(error)))
         return None
     found = _Found()
-    record, unknown = _object(shape, value, found)
+    record, unknown = _object(shape, value, found, ())
     findings.faults += [Fault(row_no, *fault) for _, *fault in sorted(found.faults)]
     findings.coerced += [(row_no, column, text) for _, column, text in sorted(found.coerced)]
     if unknown:
         findings.unknown.append((row_no, compact(unknown)))
+        findings.keys.update(found.keys)
     return record
+
+
+def parsed(text: str) -> Any:
+    """A JSON value with numbers as they were written; `compact` writes it. Raises ValueError."""
+    return _DECODER.decode(text)
 
 
 def compact(value: Any) -> str:
     """A parsed value as JSON text without white space: numbers as they were written, keys sorted."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_quoted(key)}:{compact(value[key])}" for key in sorted(value)) + "}"
+        return "{" + ",".join(f"{quoted(key)}:{compact(value[key])}" for key in sorted(value)) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(compact, value)) + "]"
     if isinstance(value, _Integer | _Fraction):
         return str(value)
-    return _quoted(value)
+    return quoted(value)
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
+    """A text, true, false or null as JSON text; in ASCII where a store could not hold it otherwise."""
     text = json.dumps(value, ensure_ascii=False)
     return json.dumps(value) if _UNSTORABLE.search(text) else text
 
@@ -107,7 +122,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if raw.count(b"[") + raw.count(b"{") > DEEPEST and depth(raw) > DEEPEST:
         raise ValueError(f"nested deeper than {DEEPEST}")
     try:
-        value = _DECODER.decode(text)
+        value = parsed(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at {error.pos}") from None
     if not isinstance(value, dict):
@@ -122,14 +137,15 @@ def _refuse(constant: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_int=_Integer, parse_float=_Fraction, parse_constant=_refuse)
 
 
-def _object(shape: Shape, value: dict[str, Any], found: _Found) -> tuple[msgspec.Struct, dict[str, Any]]:
+def _object(shape: Shape, value: dict[str, Any], found: _Found, above: Path) -> tuple[msgspec.Struct, dict[str, Any]]:
     """The Struct of one level, and what the object has besides it."""
     cells: list[Any] = []
     unknown = {key: value[key] for key in value.keys() - {slot.key for slot in shape.slots}}
+    found.keys += [(*above, key) for key in unknown]
     for slot in shape.slots:
         cell = value.get(slot.key)
         if slot.inner is not None and isinstance(cell, dict):
-            cell, more = _object(slot.inner, cell, found)
+            cell, more = _object(slot.inner, cell, found, (*above, slot.key))
             if more:
                 unknown[slot.key] = more
         elif cell is not None:
