@@ -125,11 +125,14 @@ class Addressed:
         self._app, self._hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 421 or 403."""
-        if scope["type"] == "http" and (error := self._stranger(Headers(scope=scope))):
+        """Pass the request on, or answer 421 or 403; a WebSocket is closed before it is one."""
+        error = self._stranger(Headers(scope=scope)) if scope["type"] in ("http", "websocket") else None
+        if error is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
             await (await declined(Request(scope), error))(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await send({"type": "websocket.close", "code": 1008, "reason": error.detail})
 
     def _stranger(self, headers: Headers) -> Declined | None:
         host, origin = headers.get("host", "").lower(), headers.get("origin")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ class IngestLimits:
 
     Attributes:
         body_bytes: of one request, also after decompression.
-        open_bytes: of all requests that are being received; beyond it they are asked to come again.
+        open_bytes: of all requests that have no answer yet; beyond it they are asked to come again.
         body_seconds: a request whose body is not there after so long is given up.
     """
 
@@ -57,14 +58,15 @@ class Ingest:
 
     def __init__(self, spools: Mapping[str, Spool], limits: IngestLimits, meters: Meters) -> None:
         self._spools, self._limits, self._meters = spools, limits, meters
-        self._open_bytes = 0
+        self._memory = _Memory(limits.open_bytes)
         self._shared: dict[str, tuple[Future[None], asyncio.Future[None]]] = {}
 
     async def post(self, request: Request) -> Response:
         """Take the body into the spool: 202 when it is durable. What is in it is judged later, by the contract."""
         name = request.path_params["stream"]
         try:
-            answer = await self._taken(name, self._spool(name), request)
+            with self._memory.lease() as take:
+                answer = await self._taken(name, self._spool(name), request, take)
         except Declined as error:
             self._meters.answered(name if name in self._spools else "", error.status_code)
             raise
@@ -77,18 +79,19 @@ class Ingest:
             raise Declined(404, f"No stream {name!r} takes rows here.", f"Streams that do: {known}.")
         return self._spools[name]
 
-    async def _taken(self, name: str, spool: Spool, request: Request) -> Response:
+    async def _taken(self, name: str, spool: Spool, request: Request, take: Callable[[int], None]) -> Response:
         media, packed = _form(request.headers)
         declared = int(request.headers.get("content-length", "0"))
         if declared > self._limits.body_bytes:
             raise too_large(self._limits.body_bytes)
         if not spool.room(declared):
             raise busy(f"The spool of {name} is full: rows come faster than they are committed.")
-        payload = await self._received(request)
+        payload = await self._received(request, take)
         if packed and payload:
             limit = self._limits.body_bytes
             large = len(payload) > _LARGE
             payload = await asyncio.to_thread(unpacked, payload, limit) if large else unpacked(payload, limit)
+            take(len(payload))
         payload = without_mark(payload)
         done = spool.append(payload, facts_of(payload, media))
         if done is None:
@@ -106,7 +109,7 @@ class Ingest:
         self._meters.accepted(name, len(payload), count)
         return json({"stream": name, "accepted": {"bytes": len(payload), "lines": count}}, 202)
 
-    async def _received(self, request: Request) -> bytes:
+    async def _received(self, request: Request, take: Callable[[int], None]) -> bytes:
         """The whole body, as it came."""
         limits, chunks, size = self._limits, list[bytes](), 0
         try:
@@ -114,19 +117,15 @@ class Ingest:
                 async for chunk in request.stream():
                     chunks.append(chunk)
                     size += len(chunk)
-                    self._open_bytes += len(chunk)
+                    take(len(chunk))
                     if size > limits.body_bytes:
                         raise too_large(limits.body_bytes)
-                    if self._open_bytes > limits.open_bytes:
-                        raise busy("Too much is being received at once.")
         except TimeoutError as error:
             what = f"The body was not there after {limits.body_seconds:g} s."
             do = "Nothing was taken. Send less at once."
             raise Declined(408, what, do, {"Connection": "close"}) from error
         except ClientDisconnect as error:
             raise Declined(400, "The body ended early.", "Nothing was taken. Send it again.") from error
-        finally:
-            self._open_bytes -= size
         return b"".join(chunks)
 
     async def _durable(self, name: str, done: Future[None]) -> None:
@@ -138,6 +137,30 @@ class Ingest:
             shared = self._shared[name] = (done, asyncio.wrap_future(done))
         await asyncio.shield(shared[1])
         return None
+
+
+class _Memory:
+    """What all requests may hold together, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._used = limit, 0
+
+    @contextmanager
+    def lease(self) -> Iterator[Callable[[int], None]]:
+        """What takes more of it for one request, and declines where there is no more; all is given back at the end."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            taken += size
+            self._used += size
+            if self._used > self._limit:
+                raise busy("Too much is being received at once.")
+
+        try:
+            yield take
+        finally:
+            self._used -= taken
 
 
 def _form(headers: Headers) -> tuple[str, bool]:

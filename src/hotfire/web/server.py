@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -17,19 +19,33 @@ from hotfire.web.access import must_be_guarded
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_HEAD_BYTES = 1 << 16
-_IDLE_S = 60
-_CONNECTIONS = 1000
 _BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long and for how many the server waits.
+
+    Attributes:
+        head_s: a connection that is open for so long without bringing a request is closed.
+        head_bytes: so is one that brings so many bytes and still no request.
+        idle_s: a connection may stay open for so long after an answer.
+        connections: those beyond so many are closed at once.
+    """
+
+    head_s: float = 15.0
+    head_bytes: int = 1 << 16
+    idle_s: int = 60
+    connections: int = 1000
 
 
 class Server:
     """A server that runs. Made by `serve`."""
 
-    def __init__(self, application: Starlette, listening: socket.socket, head_s: float) -> None:
+    def __init__(self, application: Starlette, listening: socket.socket, patience: Patience) -> None:
         config = uvicorn.Config(
             application,
-            http=partial(Punctual, head_s=head_s),  # type: ignore[arg-type] # called like the class
+            http=partial(Punctual, patience=patience),  # type: ignore[arg-type] # called like the class
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -37,8 +53,7 @@ class Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_keep_alive=_IDLE_S,
+            timeout_keep_alive=patience.idle_s,
         )
         self.host, self.port = listening.getsockname()[:2]
         self._uvicorn = uvicorn.Server(config)
@@ -57,19 +72,18 @@ class Server:
         self._thread.join()
 
 
-def serve(application: Starlette, host: str = "127.0.0.1", port: int = 0, head_s: float = 15.0) -> Server:
+def serve(application: Starlette, host: str = "127.0.0.1", port: int = 0, patience: Patience | None = None) -> Server:
     """Serve the application on a thread, until `stop`. It can be asked as soon as this returns.
 
     Args:
         port: 0 takes one that is free.
-        head_s: a connection that is open for so long without bringing a request is closed.
 
     Raises:
         UserError: the address is taken or is none of this machine, or it is no loopback address and there is no token.
     """
     must_be_guarded(host, application.state.access.tokens)
     try:
-        return Server(application, _listening(host, port), head_s)
+        return Server(application, _listening(host, port), patience or Patience())
     except OSError as error:
         raise UserError(f"{host}:{port} cannot be listened on: {error.strerror}.", "Choose another port.") from error
 
@@ -91,21 +105,24 @@ def _listening(host: str, port: int) -> socket.socket:
 class Punctual(HttpToolsProtocol):
     """uvicorn's protocol, with a bound on what it waits for outside of requests.
 
-    A connection that does not bring the head of a request within `head_s` and 64 KB is closed; so is one that goes on
-    for so long with a body that was answered already.
+    A connection that does not bring the head of a request in time and size is closed; so is one that goes on for so long
+    with a body that was answered already.
     """
 
-    def __init__(self, *args: Any, head_s: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_s = head_s
+        self._patience = patience
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a head."""
+        """Begin to wait for a head, where there are not too many connections."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._expect()
+        if len(self.connections) > self._patience.connections:
+            self.transport.close()
+        else:
+            self._expect()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; see whether they brought a request on."""
@@ -114,7 +131,7 @@ class Punctual(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._head_bytes += len(data) if in_head and self._in_head else 0
-            if self._head_bytes > _HEAD_BYTES:
+            if self._head_bytes > self._patience.head_bytes:
                 self._give_up()
             elif self._deadline is None:
                 self._expect()
@@ -141,8 +158,15 @@ class Punctual(HttpToolsProtocol):
         self._in_head = True
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn says to bytes that are no request, in our form."""
+        body = msgspec.json.encode({"error": msg, "do": "Speak HTTP/1.1."})
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(head % len(body) + body)
+        self.transport.close()
+
     def _expect(self) -> None:
-        self._deadline = self.loop.call_later(self._head_s, self._give_up)
+        self._deadline = self.loop.call_later(self._patience.head_s, self._give_up)
 
     def _forget(self) -> None:
         if self._deadline is not None:

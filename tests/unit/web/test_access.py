@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -131,6 +133,22 @@ def test_pages_of_other_origins_push_nothing(here: Site, origin: str) -> None:
     answer = here.ask(*PUSH, body=b"{}", headers={"Origin": origin, "Content-Type": "text/plain"})
     assert answer.code == 403
     assert here.kept() == []
+
+
+def test_websockets_of_other_origins_are_not_opened() -> None:
+    """A browser would let any page open one."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    headers = [(b"host", b"localhost:80"), (b"origin", b"https://evil.example")]
+    scope = {"type": "websocket", "path": "/api/v1/stream", "headers": headers}
+    asyncio.run(app({})(scope, receive, send))
+    assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", 1008)]
 
 
 def test_pages_of_this_server_may_ask(here: Site) -> None:

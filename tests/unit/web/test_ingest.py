@@ -199,6 +199,13 @@ def test_memory_is_bounded_over_all_requests(site: Make) -> None:
     assert until(lambda: here.post(b"x" * 400).code, 202)
 
 
+def test_memory_counts_what_was_unpacked(site: Make) -> None:
+    """Small bodies that hold much are no way around it."""
+    here = site(limits=IngestLimits(open_bytes=1000))
+    assert here.post(gzip.compress(b"x" * 990), {"Content-Encoding": "gzip"}).code == 429
+    assert here.post(gzip.compress(b"x" * 900), {"Content-Encoding": "gzip"}).code == 202
+
+
 def begun(here: Site, length: int, body: bytes) -> closing[socket.socket]:
     """A request that has not ended; the server has what was sent of it."""
     connection = socket.create_connection(("127.0.0.1", here.server.port), timeout=30)

@@ -127,8 +127,8 @@ class Spool:
     def append(self, payload: bytes, facts: Mapping[str, Any] | None = None) -> Future[None] | None:
         """Take a payload; None where the spool is full or closed, and nothing was taken.
 
-        The future is done when the payload is on disk, or has the OSError that kept it from there. It is shared with
-        everyone who came at the same time: wait for it, but do not cancel it. White space alone is taken and forgotten.
+        The future is done when the payload is on disk, or has the OSError or MemoryError that kept it from there. It is
+        shared with everyone who came at the same time. White space alone is taken and forgotten.
 
         Args:
             facts: how it is to be read, where not as JSON lines: see `Reading.facts`. At most 65,535 bytes of JSON.
@@ -211,7 +211,7 @@ class Spool:
                 return
             try:
                 self._write(group)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._drop()
                 with self._lock:
                     self._writing = 0
