@@ -308,6 +308,6 @@ def test_a_failed_write_is_told_and_leaves_nothing(open_spool: Open) -> None:
     assert listing(spool.folder)[-1].path.stat().st_size == 1000
     assert (spool.end, spool.state.waiting_bytes) == (end, end)
     put(spool, b"after")
+    assert troubles(spool.folder) == []
     for one in (spool, open_spool()):
         assert kept(one) == [b"before", b"after"]
-    assert troubles(spool.folder) == []

@@ -95,9 +95,7 @@ class SpoolSource:
 
     def acknowledge(self, position: Position) -> None:
         """Segments that are wholly before the position are deleted."""
-        place = self._place(position)
-        if place.key in position:
-            self._spool.release(place.offset)
+        self._spool.release(self._place(position).offset)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until there is more than the last poll has seen, or the spool is told to `wake`; whether there is."""
