@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,13 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture
-def workspace(bench: Path) -> Callable[[str], Path]:
-    def made(name: str) -> Path:
+def workspace(bench: Path) -> Callable[..., Path]:
+    def made(name: str, url: str = "") -> Path:
         folder = bench / name
         (folder / "contracts" / "burns").mkdir(parents=True)
         (folder / "contracts" / "burns" / "v1.yaml").write_text(CONTRACT)
-        (folder / "hotfire.toml").write_text('[workspace]\nname = "burns"\n\n[streams.burns.source]\nkind = "files"\n')
+        store = f'[store]\nurl = "{url}"\n\n' if url else ""
+        (folder / "hotfire.toml").write_text(f'{store}[streams.burns.source]\nkind = "files"\n')
         return folder
 
     return made
@@ -97,12 +99,28 @@ def killed_until_done(zygote: Zygote, chance: random.Random, longest_s: float, *
     assert code == 0, Path(order["out"]).read_text()
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What one kind of store takes: how to make a workspace's URL of it, and its share of the kills."""
+
+    new_url: Callable[[], str]
+    share: float
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept_in(request: pytest.FixtureRequest) -> Bench:
+    if request.param == "sqlite":
+        return Bench(str, 0.27)
+    return Bench(request.getfixturevalue("new_store_url"), 0.05)
+
+
 @pytest.mark.parametrize("name", ["burns.csv", "burns.jsonl", "burns.parquet"])
 def test_an_ingest_killed_at_random_instants_changes_nothing(
     zygote: Zygote,
-    workspace: Callable[[str], Path],
+    workspace: Callable[..., Path],
     make: Callable[..., Path],
     open_files: Callable[..., FileSource],
+    kept_in: Bench,
     name: str,
 ) -> None:
     """Digest, fates by line, clocks, corrections and the lake equal those of a run that nobody disturbed."""
@@ -113,15 +131,16 @@ def test_an_ingest_killed_at_random_instants_changes_nothing(
     came, arrival = on(calm).came(), on(calm).arrival()
     assert came.totals["received"] == 1200
     number = 0
-    while zygote.kills < CRASHES * 0.27:
+    while zygote.kills < CRASHES * kept_in.share:
         number += 1
-        chance, folder = random.Random(f"{name} {number}"), workspace(f"{number}")
+        url = kept_in.new_url()
+        chance, folder = random.Random(f"{name} {number}"), workspace(f"{number}", url)
         order = {"do": "command", "argv": argv, "folder": str(folder), "out": str(folder / "out")}
         killed_until_done(zygote, chance, 0.3 * taken_s, **order)
         print(f"seed {name} {number}: {zygote.kills} kills so far")  # noqa: T201 - pytest shows it where it fails
-        assert on(folder).came() == came
-        assert on(folder).arrival() == arrival
-        found = on(folder).balance(open_files(path))
+        assert on(folder, url=url).came() == came
+        assert on(folder, url=url).arrival() == arrival
+        found = on(folder, url=url).balance(open_files(path))
         assert (found.differences, found.unread, found.pending) == ([], [], 0)
         shutil.rmtree(folder)
 
@@ -162,7 +181,7 @@ def test_kills_while_the_lake_is_written_or_compacted_change_nothing(
 
 
 def test_a_replay_killed_at_random_instants_changes_nothing(
-    zygote: Zygote, workspace: Callable[[str], Path], make: Callable[..., Path]
+    zygote: Zygote, workspace: Callable[..., Path], make: Callable[..., Path]
 ) -> None:
     """After a contract change quarantine is replayed: killed or not, the same rows move and the same ones stay."""
     fresh = workspace("fresh")

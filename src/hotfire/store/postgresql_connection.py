@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -47,6 +47,8 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
 
 class PostgresConnection:
     """Implements `store.connection.Connection`.
@@ -64,6 +66,7 @@ class PostgresConnection:
         self.address = address
         self.lost = True
         self._backend: tuple[int, int] | None = None
+        self._ghost: tuple[int, int] | None = None
         self._kinds: dict[str, dict[str, str]] = {}
         self._begun = self._failed = self._changed = False
         self._open()
@@ -75,16 +78,17 @@ class PostgresConnection:
 
     def reopen(self) -> None:
         """Connect again. What the lost connection may still be doing on the server is ended first."""
-        before = self._backend
+        self._ghost = self._backend or self._ghost
         self.close()
         self._open()
-        if before:
+        if self._ghost:
             self.query(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
                 "WHERE pid = ? AND (extract(epoch FROM backend_start) * 1000000)::bigint = ?",
-                before,
+                self._ghost,
             )
             self.rollback()
+            self._ghost = None
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """Run one statement."""
@@ -231,19 +235,22 @@ class PostgresConnection:
         return [str(line) for line in found["line"]]
 
     def _open(self) -> None:
-        with connecting(self.address):
-            self._connection = postgresql.connect(self.address.url, autocommit=True)
-        self._begun = self._failed = self._changed = self.lost = False
-        self._kinds.clear()
-        settings = {**_SETTINGS, "application_name": program(), "search_path": self.address.schema}
-        self._run("; ".join(f"SET {name} = {_text(value)}" for name, value in settings.items()))
-        self._run(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-        self._greet()
+        with ExitStack() as unless_open:
+            with connecting(self.address):
+                self._connection = unless_open.enter_context(
+                    closing(postgresql.connect(self.address.url, autocommit=True))
+                )
+            self._begun = self._failed = self._changed = self.lost = False
+            self._kinds.clear()
+            settings = {**_SETTINGS, "application_name": program(), "search_path": self.address.schema}
+            self._run("; ".join(f"SET {name} = {_text(value)}" for name, value in settings.items()))
+            self._run(_DURABLE)
+            backend = self._greet()
+            unless_open.pop_all()
+        self._backend = backend
 
-    def _greet(self) -> None:
-        """Learn who serves this connection. Raises StoreUnusable where it is too old, or keeps another encoding."""
+    def _greet(self) -> tuple[int, int]:
+        """Who serves this connection. Raises StoreUnusable where it is too old, or keeps another encoding."""
         found = self.query(
             "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint AS since, "
             "current_setting('server_version_num')::bigint AS version, current_setting('server_encoding') AS encoding "
@@ -251,14 +258,12 @@ class PostgresConnection:
         ).row(0, named=True)
         self.rollback()
         if found["version"] < OLDEST * 10_000:
-            self.close()
             do = "Move the database to a newer one."
             raise StoreUnusable(f"{self.name} is PostgreSQL {found['version'] // 10_000}; {OLDEST} is needed.", do)
         if found["encoding"] != "UTF8":
-            self.close()
             do = "Make a database with: createdb --encoding UTF8 --template template0 NAME"
             raise StoreUnusable(f"The database {self.name} keeps text as {found['encoding']}, not UTF8.", do)
-        self._backend = (found["pid"], found["since"])
+        return found["pid"], found["since"]
 
     def _begin(self) -> None:
         if not self._begun:

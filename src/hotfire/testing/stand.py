@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from hotfire.clock import SystemClock
 from hotfire.contract.model import Contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
@@ -86,7 +87,7 @@ class Stand:
 
     def _opened(self) -> OperationalStore:
         if self.url:
-            return PostgresStore(self.url, self.clock)
+            return PostgresStore(self.url, SystemClock())  # it waits for servers that really take their time
         return SqliteStore(self.folder / "hotfire.db", self.clock)
 
     def lake(self, store: OperationalStore) -> DeltaLake:
