@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotfire.contract.check import judge
-from hotfire.contract.model import Check, Column, Contract, TimeFormat, wire
+from hotfire.contract.model import Check, Column, Contract, TimeFormat, Type, wire
 from hotfire.source.files import FileSettings, FileSource
+from hotfire.source.formats.reading import Wanted
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.stand import Came, Stand, scratch
 
@@ -184,3 +185,35 @@ def test_what_is_shown_is_what_was_written(texts: list[str]) -> None:
                 assert read is not None
                 rejected = judge(contract, read.records.decode(wire(contract)), 0).rejected
             assert [fault.value for no in sorted(rejected) for fault in rejected[no]] == texts
+
+
+SPELLED = st.one_of(
+    WRITTEN,
+    st.sampled_from(
+        ["true", "FALSE", "Yes", "no", "1", "0", "1.0", "-0", "+7", "7.", ".5", "1e3", "9007199254740993.0"]
+    ),
+    st.sampled_from(["inf", "-Infinity", "NaN", "+nan", "1_0", "0x1", "on", "\u0661", "1 2", "--1", "9" * 25, "007"]),
+    st.text("0123456789+-.eEinfyats \t\x0b\x1c\xa0\u3000", min_size=1, max_size=6),
+).filter(str.strip)
+
+
+@settings(max_examples=60)
+@given(st.lists(SPELLED, min_size=1, max_size=20), st.sampled_from(["number", "integer", "boolean", "string"]))
+def test_coercion_has_one_rule(texts: list[str], kind: Type) -> None:
+    """A text coerced in JSON or Parquet, and a JSON number, is what a table's cell of that text is."""
+    contract = Contract("s", "1.0.0", "entity", (Column("x", kind, coerce=True),))
+    with scratch() as folder:
+        pl.DataFrame({"x": texts}).write_csv(folder / "x.csv", quote_style="always")
+        pl.DataFrame({"x": texts}).write_parquet(folder / "x.parquet")
+        (folder / "x.jsonl").write_bytes(b"".join(msgspec.json.encode({"x": text}) + b"\n" for text in texts))
+        found = []
+        for name in ("x.csv", "x.parquet", "x.jsonl"):
+            os.utime(folder / name, ns=(10**18, 10**18))
+            with closing(
+                FileSource([str(folder / name)], FileSettings(Wanted(delimiter=",")), ManualClock())
+            ) as source:
+                read = source.poll({})
+                assert read is not None
+                decoded = read.records.decode(wire(contract))
+            found.append(([fault.row_no for fault in decoded.faults], repr(decoded.frame["x"].to_list())))
+        assert found[0] == found[1] == found[2]

@@ -31,7 +31,7 @@ _SETTINGS_OF = {
     "unit": NUMBERS,
     "out_of_range": NUMBERS,
     "limits": NUMBERS,
-    "coerce": (*NUMBERS, "boolean", "timestamp"),
+    "coerce": (*NUMBERS, "string", "boolean", "timestamp"),
     "format": ("timestamp",),
     "zone": ("timestamp",),
 }

@@ -27,7 +27,7 @@ class Column:
         pattern: a regular expression that the whole text must match.
         format: how an instant is written in the source.
         zone: IANA zone of naive times; None rejects them.
-        coerce: numbers, booleans and epochs may be written as text; counted as corrections.
+        coerce: a value is read as a table's cell of the same text would be; counted as a correction.
         limits: alarm limits as written (`hotfire.limits`), for rules.
     """
 

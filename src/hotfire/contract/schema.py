@@ -26,6 +26,11 @@ _ROLES: Mapping[str, tuple[str, ...]] = {
     "revision": ("integer", "number", "timestamp", "date"),
 }
 
+_NUMBERED = (
+    "write `logicalType: string`; where JSON or Parquet has it as a number, "
+    "add `- {property: hotfire.coerce, value: true}` to its customProperties"
+)
+
 
 def read_stream(doc: Document, schema: dict[str, Any], path: Path) -> Contract | None:
     """The contract of one version, with what is wrong noted in the document; None where it is beyond use."""
@@ -121,9 +126,10 @@ def _roles(settings: Settings, kind: str, properties: Sequence[Property], key: t
         if column is not None and column not in types:
             settings.error(role, f"there is no column `{column}`", did_you_mean(column, types))
         elif column is not None and types[column] not in allowed:
-            settings.error(
-                role, f"`{column}` is a {types[column]}; it has to be {' or '.join(allowed)}", "change its logicalType"
-            )
+            article = "an" if types[column] == "integer" else "a"
+            message = f"`{column}` is {article} {types[column]}; it has to be {' or '.join(allowed)}"
+            numbers = role == "asset" and types[column] in NUMBERS
+            settings.error(role, message, _NUMBERED if numbers else "change its logicalType")
         elif column is None and kind == "telemetry" and role in ("asset", "time"):
             hint = f"add `- {{property: hotfire.{role}, value: COLUMN}}` to customProperties"
             settings.doc.error(("schema", 0), f"hotfire.{role}", "is missing", hint)

@@ -158,6 +158,8 @@ def test_versions() -> None:
         ("id: engine_telemetry", "id: engines", "the contract's id and the schema's name differ", "id: engine_telemetry"),
         ("apiVersion: v3.1.0", "apiVersion: v2.2.0", "hotfire reads ODCS 3", "v3.1.0"),
         ("name: seq, logicalType: integer", "name: seq, logicalType: string", "`seq` is a string; it has to be integer", ""),
+        ("hotfire.asset, value: engine_id", "hotfire.asset, value: seq", "`seq` is an integer; it has to be string", "hotfire.coerce, value: true"),
+        ("value: epoch_ms}", "value: iso}, {property: hotfire.coerce, value: true}", "coerce: means nothing for an instant in ISO 8601", "remove"),
         ("status: active", "status: active\nstatus: draft", "`status` is written twice", "keep one"),
         ("status: active", "status: [active", "not YAML", "quote"),
         ("status: active", "1: active", "a key is not text", "quote"),

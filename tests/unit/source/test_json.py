@@ -205,20 +205,31 @@ def test_numbers_written_as_text_are_read_and_counted_where_the_contract_says_so
         want("n", "number", coerce=True),
         want("b", "boolean", coerce=True),
         want("t", "timestamp", "epoch_s", coerce=True),
+        want("s", "string", coerce=True),
     )
     decoded = read(
-        b'{"b": "false", "t": "12.5", "n": " 21.7 ", "i": "+007"}\n'
-        b'{"i": "4.0", "n": "21.7 C", "b": "yes", "t": "now"}\n'
-        b'{"i": 1, "n": 2, "b": true, "t": 3}',
+        b'{"b": "false", "t": "12.5", "n": " 21.7 ", "i": "+007", "s": 1.50}\n'
+        b'{"i": "4.5", "n": "21.7 C", "b": "on", "t": "now", "s": [1]}\n'
+        b'{"i": 1, "n": 2, "b": true, "t": 3, "s": "x"}\n'
+        b'{"i": 4.0, "n": "-inf", "b": 0, "s": true}\n'
+        b'{"i": "4.0", "n": "", "b": " YES ", "s": "\\u0000"}\n'
+        b'{"i": true, "n": true, "b": 1.0}',
         *fields,
     )
     assert decoded.frame.drop("unknown_fields").rows() == [
-        (0, 7, 21.7, False, "12.5"),
-        (1, None, None, None, None),
-        (2, 1, 2.0, True, "3"),
+        (0, 7, 21.7, False, "12.5", "1.50"),
+        (1, None, None, None, None, None),
+        (2, 1, 2.0, True, "3", "x"),
+        (3, 4, -math.inf, False, None, "true"),
+        (4, 4, None, True, None, None),
+        (5, None, None, None, None, None),
     ]
-    assert decoded.coerced == [(0, "i", '"+007"'), (0, "n", '" 21.7 "'), (0, "b", '"false"'), (0, "t", '"12.5"')]
-    assert [fault.check for fault in decoded.faults] == ["i.type", "n.type", "b.type", "t.type"]
+    first = [(0, "i", '"+007"'), (0, "n", '" 21.7 "'), (0, "b", '"false"'), (0, "t", '"12.5"'), (0, "s", "1.50")]
+    assert decoded.coerced[:5] == first
+    assert decoded.coerced[5:9] == [(3, "i", "4.0"), (3, "n", '"-inf"'), (3, "b", "0"), (3, "s", "true")]
+    assert decoded.coerced[9:] == [(4, "i", '"4.0"'), (4, "b", '" YES "')]
+    broken = {no: [one.check[0] for one in decoded.faults if one.row_no == no] for no in range(6)}
+    assert broken == {0: [], 1: [*"inbts"], 2: [], 3: [], 4: [*"ns"], 5: [*"inb"]}
 
 
 def test_a_field_with_two_forms_has_two_columns() -> None:

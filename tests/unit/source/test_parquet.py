@@ -65,10 +65,11 @@ def test_types_are_strict(tmp_path: Path) -> None:
 
 def test_coercion_is_counted(tmp_path: Path) -> None:
     """Where the contract allows it, text becomes numbers and whole floats integers, and each is told."""
-    frame = pl.DataFrame({"f": [1.0, 1.5], "s": ["2.5", "x"]})
-    found, _ = decoded(frame, tmp_path, field("f", "integer", coerce=True), field("s", "number", coerce=True))
-    assert found.frame.rows() == [(0, 1, 2.5), (1, None, None)]
-    assert found.coerced == [(0, "f", "1.0"), (0, "s", "2.5")]
+    frame = pl.DataFrame({"f": [1.0, 1.5], "s": ["2.5", "x"], "t": [7, None], "o": [True, None]})
+    wanted = [("f", "integer"), ("s", "number"), ("t", "string"), ("o", "string")]
+    found, _ = decoded(frame, tmp_path, *(field(name, kind, coerce=True) for name, kind in wanted))
+    assert found.frame.rows() == [(0, 1, 2.5, "7", "true"), (1, None, None, None, None)]
+    assert found.coerced == [(0, "f", "1.0"), (0, "s", "2.5"), (0, "t", "7"), (0, "o", "true")]
     assert [one.check for one in found.faults] == ["f.type", "s.type"]
 
 

@@ -30,7 +30,8 @@ WANTED: Mapping[str, str] = {
 }
 
 _YES_NO = {"true": True, "false": False}
-_COERCED = {**_YES_NO, "1": True, "0": False, "yes": True, "no": False}
+COERCED: Mapping[str, bool] = {**_YES_NO, "1": True, "0": False, "yes": True, "no": False}
+"""What spells a truth value where the contract lets it be coerced, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _lenient(texts: pl.Series, strict: pl.Series, decimal: str, field: Field) ->
     """The same, where the contract lets numbers and booleans be written otherwise: `1.0` for 1, `yes` for true."""
     bare = texts.str.strip_chars()
     if field.type == "boolean":
-        return bare.str.to_lowercase().replace_strict(_COERCED, default=None, return_dtype=pl.Boolean)
+        return bare.str.to_lowercase().replace_strict(COERCED, default=None, return_dtype=pl.Boolean)
     if field.type == "integer":
         return strict.zip_with(strict.is_not_null(), _whole(_number(bare, decimal)))
     return strict

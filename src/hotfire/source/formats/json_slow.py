@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hotfire.contract.times import NUMBER
 from hotfire.rows import Fault
-from hotfire.source.formats.json_layout import LEAST, MOST, Form, Kind, Path, Shape, Slot
+from hotfire.source.formats.json_coerced import coerced, epoch, whole
+from hotfire.source.formats.json_layout import Form, Kind, Path, Shape, Slot
 from hotfire.source.formats.json_split import depth
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ DEEPEST = 100
 BOM = b"\xef\xbb\xbf"
 _SHOWN = 200
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_EPOCH = re.compile(NUMBER)
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_FROM_OTHERS: tuple[Kind, ...] = ("text", "integer", "boolean")
+_FROM_TEXT: tuple[Kind, ...] = ("integer", "number", "boolean", "epoch")
 _WANTED: dict[Kind, str] = {
     "text": "text",
     "integer": "an integer",
@@ -164,9 +163,10 @@ def _leaf(slot: Slot, value: Any, found: _Found) -> Any:
         if cell is not None:
             return cell
     text = compact(value)
-    if type(value) is str:
+    if not isinstance(value, dict | list):
+        spelled, kinds = (value, _FROM_TEXT) if type(value) is str else (text, _FROM_OTHERS)
         for form in slot.forms:
-            cell = _coerce(form.kind, value.strip()) if form.field.coerce else None
+            cell = coerced(form.kind, spelled) if form.field.coerce and form.kind in kinds else None
             if cell is not None:
                 found.coerced.append((form.order, form.field.column, _shorten(text)))
                 return cell
@@ -189,39 +189,11 @@ def _read(kind: Kind, value: Any) -> Any:
         case "boolean":
             return value if found is bool else None
         case "integer":
-            return _whole(value) if found is _Integer else None
+            return whole(value) if found is _Integer else None
         case "number":
             return _float(value) if found in (_Integer, _Fraction) else None
         case "epoch":
-            return _epoch(value) if found in (_Integer, _Fraction) else None
-
-
-def _coerce(kind: Kind, text: str) -> Any:
-    """The number or truth value that a text spells out; None where it does not."""
-    if kind == "boolean":
-        return {"true": True, "false": False}.get(text)
-    if kind == "epoch":
-        return _epoch(text) if _EPOCH.fullmatch(text) else None
-    if kind == "integer" and _INTEGER.fullmatch(text):
-        return _whole(text)
-    if kind == "number" and _NUMBER.fullmatch(text):
-        return _float(text)
-    return None
-
-
-def _epoch(text: str) -> float | None:
-    """A whole number exactly, where 64 bits hold it; any other as a float64: as infinite as it may be, it is a number."""
-    whole = _whole(text) if _INTEGER.fullmatch(text) else None
-    return _float(text) if whole is None else whole
-
-
-def _whole(text: str) -> int | None:
-    """An integer of 64 bits, else None. Python refuses to read thousands of digits, so the length is judged first."""
-    digits = text.lstrip("+-").lstrip("0")
-    if len(digits) > 19:
-        return None
-    number = int(text[0].replace("+", "") + text[1:])
-    return number if LEAST <= number <= MOST else None
+            return epoch(value) if found in (_Integer, _Fraction) else None
 
 
 def _float(text: str) -> float:

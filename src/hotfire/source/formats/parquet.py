@@ -140,10 +140,12 @@ def _strict(column: pl.Series, field: Field) -> pl.Series:
 
 
 def _lenient(column: pl.Series, strict: pl.Series, form: Form) -> pl.Series:
-    """The same, where numbers and booleans may also be written as text, or whole numbers as floats."""
+    """The same, where numbers and booleans may also be written as text or text as they, or whole numbers as floats."""
     if form.field.type == "timestamp" and form.field.format != "iso" and column.dtype == pl.String:
         texts = column.str.strip_chars()
         return _only(texts, texts.str.contains(NUMBER).fill_null(value=False))
+    if form.field.type == "string" and (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        return column.cast(pl.String)
     if form.field.type not in ("integer", "number", "boolean"):
         return strict
     if not (column.dtype == pl.String or column.dtype.is_numeric()):
