@@ -55,6 +55,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     ) -> None:
         self.settings = settings
         self._spools = spools
+        self._own_spools: dict[str, Spool] = {}
         self.clock = clock or SystemClock()
         self.dry_run = dry_run
         self._opened: list[Store | Source | Spool] = []
@@ -138,10 +139,11 @@ class Workspace(AbstractContextManager["Workspace"]):
         """What was pushed to a stream and waits for its commit."""
         if self._spools is not None:
             return self._spools[stream]
-        limits = SpoolLimits(max_bytes=self.settings.http.spool_bytes)
-        spool = Spool(self._spool_folder(stream), self.clock, limits)
-        self._opened.append(spool)
-        return spool
+        if stream not in self._own_spools:
+            limits = SpoolLimits(max_bytes=self.settings.http.spool_bytes)
+            self._own_spools[stream] = Spool(self._spool_folder(stream), self.clock, limits)
+            self._opened.append(self._own_spools[stream])
+        return self._own_spools[stream]
 
     def files(self, contract: Contract, places: Sequence[str] = (), *, follow: bool = False) -> FileSource:
         """The stream's file source."""
