@@ -45,10 +45,14 @@ def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, l
     read: dict[tuple[object, ...], _Read] = {}
     names = _frame_names(contract)
     current: dict[str, pl.Series] = {}
+    some = [bool(mask.any()) for mask in is_of]
+    some[-1] = some[-1] or not any(some)
     for number, version in enumerate(contract.versions):
-        own, found = _typed(version, frame, is_of[number] if contract.older else None, names, read)
-        faults.extend(found)
-        current = _through(version, current, own, _older(is_of, number)) if number else own
+        own: dict[str, pl.Series] = {}
+        if some[number]:
+            own, found = _typed(version, frame, is_of[number] if contract.older else None, names, read)
+            faults.extend(found)
+        current = _through(version, current, own, _older(is_of, number)) if any(some[:number]) else own
     kept = [frame[name] for name in ("row_no", "unknown_fields") if name in frame.columns]
     return pl.DataFrame([*kept, *current.values()]), faults
 
@@ -60,8 +64,7 @@ def upgrade(contract: Contract, from_major: int, rows: pl.DataFrame) -> pl.DataF
     always = pl.repeat(value=True, n=rows.height, eager=True)
     for version in contract.versions:
         if version.major > from_major:
-            nothing = {one.name: _nulls(one, rows.height) for one in version.columns}
-            current = _through(version, current, nothing, always)
+            current = _through(version, current, {}, always)
     return storage(contract, pl.DataFrame(list(current.values())))
 
 
@@ -116,7 +119,11 @@ def _older(masks: list[pl.Series], number: int) -> pl.Series:
 def _through(
     version: Contract, previous: Mapping[str, pl.Series], own: Mapping[str, pl.Series], older: pl.Series
 ) -> dict[str, pl.Series]:
-    """The version's columns: from the previous version's by its lens where `older`, else its own."""
+    """The version's columns: from the previous version's by its lens where `older`, else its own.
+
+    Args:
+        own: empty where every row is older.
+    """
     assert version.lens is not None
     before = pl.DataFrame(list(previous.values()))
     columns = {}
@@ -126,8 +133,8 @@ def _through(
             carried = evaluated(before, compile_sql(version.lens.set[name]).cast(dtype, strict=False))
         else:
             carried = previous[name].cast(dtype, strict=False) if name in previous else _nulls(column, before.height)
-        same = previous.get(name) is own[name] and name not in version.lens.set
-        columns[name] = own[name] if same else own[name].zip_with(~older, carried.alias(name))
+        same = not own or (previous.get(name) is own[name] and name not in version.lens.set)
+        columns[name] = carried.alias(name) if same else own[name].zip_with(~older, carried.alias(name))
     return columns
 
 
@@ -189,13 +196,14 @@ def _frame_names(contract: Contract) -> dict[tuple[str, str, str], str]:
 def _other_forms(column: Column, frame: pl.DataFrame, mask: pl.Series, names: _Names) -> list[Fault]:
     """Values of the column's field that only fit another version's form of it."""
     faults: list[Fault] = []
-    missing = mask & frame[names[_form(column)]].is_null()
-    for (path, _, _), name in names.items():
-        if path == _form(column)[0] and name != names[_form(column)]:
-            where = missing & frame[name].is_not_null()
-            missing = missing & ~where
-            rows = zip(frame["row_no"].filter(where), frame[name].filter(where), strict=True)
-            faults.extend(Fault(no, f"{column.name}.type", str(value)[:200], "") for no, value in rows)
+    form = _form(column)
+    others = [name for other, name in names.items() if other[0] == form[0] and other != form]
+    missing = mask & frame[names[form]].is_null() if others else mask
+    for name in others:
+        where = missing & frame[name].is_not_null()
+        missing = missing & ~where
+        rows = zip(frame["row_no"].filter(where), frame[name].filter(where), strict=True)
+        faults.extend(Fault(no, f"{column.name}.type", str(value)[:200], "") for no, value in rows)
     return faults
 
 

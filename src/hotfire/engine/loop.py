@@ -31,6 +31,11 @@ Pace = Callable[[bool], bool]
 """Whether to go on. Told whether everything there is at present is committed; may wait for more then."""
 
 
+MANY = 2_000
+"""Rows from which on batches are worked on side by side. Smaller ones are all interpreter, which would only take turns:
+one after the other each of them is committed sooner."""
+
+
 def once(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
     """Go on until everything there is at present is committed."""
     return not idle
@@ -71,13 +76,18 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False, go
                     follower.tend()
                 if not go_on(batch is None):
                     break
-                reader.go_on()
+                side_by_side = batch is None or batch.read.span.rows >= MANY
+                if side_by_side:
+                    reader.go_on()
                 if batch is None:
                     continue
                 batch_seq += 1
                 plan = plan_of(flow, batch, batch_seq, repair=repair)
                 outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.settle)
                 writer.begin(outcome)
+                if not side_by_side:
+                    writer.settle()
+                    reader.go_on()
                 total += outcome.counts
             writer.settle()
         follower.flush()
