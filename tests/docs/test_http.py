@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from hotfire.source.spool.writer import SpoolLimits
 from hotfire.web.ingest import MEDIA, IngestLimits
-from hotfire.web.meters import Meters, SpoolMeters
+from hotfire.web.meters import EngineMeters, Meters, SpoolMeters
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "http.md").read_text("utf-8")
 DOCUMENT = json.loads((files("hotfire.web") / "openapi.json").read_text("utf-8"))
@@ -39,6 +39,7 @@ def test_every_metric_is_there() -> None:
     """By the name under which Prometheus finds it."""
     registry = CollectorRegistry()
     Meters(registry)
+    EngineMeters(registry)
     families = [*registry.collect(), *SpoolMeters({}).collect()]
     known = {family.name + ("_total" if family.type == "counter" else "") for family in families}
     assert {cell for cell in CELLS if cell.startswith("hotfire_")} == known
