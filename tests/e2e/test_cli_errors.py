@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 from collections.abc import Callable
@@ -178,6 +179,39 @@ def test_ctrl_c_ends_cleanly(run: Run, make: Any, fleet: Path) -> None:
     balance = run("balance", "events", "--json", cwd=fleet).document
     assert balance["balanced"]
     assert balance["streams"][0]["received"] == 20_000
+
+
+EVIL = "a\x1b]0;owned\x07\x1b[2J\u202e\x9b31m"
+
+
+def test_nothing_commands_a_terminal(run: Run, make: Any, fleet: Path) -> None:
+    """Control characters in names and values are shown, not sent; in CSV only a terminal is spared them."""
+    lines = [json.dumps(make.event(1, device_id=EVIL)), json.dumps(make.event(2, status=EVIL, temperature=999.0))]
+    path = make.write(fleet / f"{EVIL}.jsonl", [line.encode() for line in lines])
+    wrong = make.write(fleet / f"wrong {EVIL}.jsonl.gz", [b"\x1f\x8b\x08 this is no gzip"])
+    said = [
+        run("ingest", "events", "--from", path.name, wrong.name, cwd=fleet),
+        run("why", f"{path.name}:1", cwd=fleet),
+        run("why", f"{path.name}:2", cwd=fleet),
+        run("why", f"{EVIL}:9", cwd=fleet),
+        run("quarantine", "list", cwd=fleet),
+        run("quarantine", "show", "1", cwd=fleet),
+        run("sql", "select device_id, status from events", cwd=fleet),
+        run("sql", f"select 1 as \"{EVIL}\", '{EVIL}'", cwd=fleet),
+        run("contract", "lint", EVIL, cwd=fleet),
+        run("doctor", cwd=fleet),
+        run(EVIL, cwd=fleet),
+    ]
+    for ran in said:
+        assert all(one.isprintable() or one == "\n" for one in ran.out + ran.err)
+    assert "]0;owned" in said[0].out
+    command = ["sql", "select device_id from events", "--csv"]
+    assert EVIL in run(*command, cwd=fleet).out
+    ours, theirs = pty.openpty()
+    subprocess.run([make.hotfire, *command], cwd=fleet, stdout=theirs, check=True)
+    os.close(theirs)
+    assert b"\x1b" not in os.read(ours, 1 << 16)
+    os.close(ours)
 
 
 def test_a_closed_pipe_is_no_error(make: Any, filled: Path) -> None:

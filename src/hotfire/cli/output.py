@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,13 +23,16 @@ class Answer:
         document: for `--json`: values that JSON has, or a function that gives them.
         lines: for people; made only when they are printed.
         exit_code: 0 fine, 1 a check did not hold, 2 the user's mistake, 3 an outage or a refused start.
+        verbatim: the lines are data for another program: control characters are escaped only for a terminal.
     """
 
     document: Any
     lines: Iterable[str] = ()
     exit_code: int = 0
+    verbatim: bool = False
 
 
+_LAYOUT = re.compile(r"(\x1b\[(?:[01]|3[0-7])m|[\n\t])")
 FATES = ("stored", "duplicate", "superseded", "quarantined")
 
 
@@ -38,8 +42,9 @@ def say(answer: Answer, *, as_json: bool) -> int:
         document = answer.document() if callable(answer.document) else answer.document
         click.echo(json.dumps(document, default=str))
     else:
+        raw = answer.verbatim and not terminal(sys.stdout)
         for line in answer.lines:
-            click.echo(line, color=_colours(sys.stdout))
+            click.echo(line if raw else _harmless(line), color=raw or _colours(sys.stdout))
     return answer.exit_code
 
 
@@ -49,7 +54,8 @@ def complain(what: str, do: str, *, as_json: bool) -> None:
         click.echo(json.dumps({"error": what, "do": do}))
     else:
         shown = click.style("Error:", fg="red", bold=True)
-        click.echo(f"{shown} {what}" + (f"\n{do}" if do else ""), err=True, color=_colours(sys.stderr))
+        said = f"{shown} {what}" + (f"\n{do}" if do else "")
+        click.echo(_harmless(said), err=True, color=_colours(sys.stderr))
 
 
 def equation(counts: Mapping[str, int], whole: str = "received") -> str:
@@ -87,8 +93,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
 
 def printable(text: str, most: int = 200) -> str:
     """A text on one line: control characters escaped, shortened to `most` characters."""
-    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:most])
-    return shown + ("..." if len(text) > most else "")
+    return _escaped(text[:most]) + ("..." if len(text) > most else "")
 
 
 def named_workspace() -> Path | None:
@@ -106,6 +111,17 @@ def hint(words: str) -> str:
 def terminal(stream: Any = None) -> bool:
     """Whether a person looks at the stream (stderr if None)."""
     return bool((stream or sys.stderr).isatty())
+
+
+def _harmless(text: str) -> str:
+    """The text without what would command a terminal: names and values may hold anything. Our own colours stay."""
+    if text.isprintable():
+        return text
+    return "".join(part if at % 2 else _escaped(part) for at, part in enumerate(_LAYOUT.split(text)))
+
+
+def _escaped(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _colours(stream: Any) -> bool:

@@ -33,7 +33,7 @@ def sql(statement: str, units: Sequence[str], *, as_csv: bool) -> Answer:
     with Workspace(settings_of()) as workspace:
         result = query(statement, tables(workspace), dict(_unit(one) for one in units))
     if as_csv:
-        return Answer(records(result.frame), [csv(result.frame).rstrip("\n")])
+        return Answer(records(result.frame), [csv(result.frame).rstrip("\n")], verbatim=True)
     names = [header(name, result.units) for name in result.frame.columns]
     return Answer(records(result.frame), _table(names, result.frame))
 

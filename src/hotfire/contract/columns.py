@@ -9,12 +9,9 @@ from typing import Any, cast, get_args
 from zoneinfo import available_timezones
 
 from hotfire.contract.document import Document, Path, did_you_mean
-from hotfire.contract.model import Column, Policy, TimeFormat, Type
+from hotfire.contract.model import NAME, Column, Policy, TimeFormat, Type
 from hotfire.contract.settings import Settings, read_settings
 from hotfire.rows import BOOKKEEPING
-
-NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-"""What streams, columns and checks may be called."""
 
 SETTINGS = ("path", "unit", "out_of_range", "limits", "coerce", "format", "zone")
 """hotfire's settings of a property."""

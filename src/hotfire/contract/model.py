@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,8 +11,19 @@ Type = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 Policy = Literal["null", "clamp", "reject"]
 
+NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+"""What streams, columns and checks may be called."""
+
+STREAM_NAMES = "a-z, 0-9 and _, at most 60 characters, beginning with a letter, but not with hf_ or sqlite_"
+"""The rule for the names of streams, in words."""
+
 MAX_AHEAD_NS = 300_000_000_000
 """How far a row may be ahead of received_at where its contract does not say."""
+
+
+def is_stream_name(name: str) -> bool:
+    """Whether a stream, its folder and its tables may be called so."""
+    return bool(NAME.fullmatch(name)) and not name.startswith(("hf_", "sqlite_"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from hotfire.contract.columns import NAME, NUMBERS, Property, read_properties
+from hotfire.contract.columns import NUMBERS, Property, read_properties
 from hotfire.contract.document import Document, Path, did_you_mean
-from hotfire.contract.model import MAX_AHEAD_NS, Check, Column, Contract, Lens
+from hotfire.contract.model import MAX_AHEAD_NS, NAME, STREAM_NAMES, Check, Column, Contract, Lens, is_stream_name
 from hotfire.contract.settings import Settings, read_settings
 
 SETTINGS = ("kind", "asset", "time", "counter", "revision", "unknown_fields", "max_ahead", "reorder", "lens")
@@ -35,9 +35,8 @@ _NUMBERED = (
 def read_stream(doc: Document, schema: dict[str, Any], path: Path) -> Contract | None:
     """The contract of one version, with what is wrong noted in the document; None where it is beyond use."""
     name = schema.get("name")
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name.startswith(("hf_", "sqlite_")):
-        hint = "a-z, 0-9 and _, at most 60 characters, not beginning with hf_ or sqlite_"
-        doc.error((*path, "name"), "schema.name", f"{name!r} cannot be a stream's name", hint)
+    if not isinstance(name, str) or not is_stream_name(name):
+        doc.error((*path, "name"), "schema.name", f"{name!r} cannot be a stream's name", STREAM_NAMES)
     elif doc.data.get("id") != name:
         doc.error(("id",), "id", "the contract's id and the schema's name differ", f"write `id: {name}`")
     settings = read_settings(doc, schema, path, "", SETTINGS)

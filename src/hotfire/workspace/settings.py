@@ -7,12 +7,12 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hotfire.contract.duration import duration_ns
-from hotfire.errors import ContractError, SettingsError, UserError
+from hotfire.contract.model import STREAM_NAMES, is_stream_name
+from hotfire.errors import SettingsError, UserError
+from hotfire.workspace.kinds import SAID, fitting
 from hotfire.workspace.model import (
     CHOICES,
     KEYS,
@@ -27,7 +27,6 @@ from hotfire.workspace.model import (
     SourceSettings,
     StoreSettings,
     StreamSettings,
-    instant_ns,
 )
 
 FILE = "hotfire.toml"
@@ -65,7 +64,7 @@ def load(folder: Path, environment: Mapping[str, str], overrides: Mapping[str, A
     if not (folder / FILE).is_file():
         raise UserError(f"{folder} is not a workspace: it has no {FILE}.", f"Make one: hotfire init {folder}")
     in_file = _file_layer(folder / FILE)
-    names = {*_contract_folders(folder), *(key[1] for key in in_file if key[0] == "streams" and len(key) > 1)}
+    names = {*_contract_folders(folder), *_named_streams(in_file)}
     given = {**in_file, **_environment_layer(environment, names), **_override_layer(overrides)}
     values = {key: value for key, one in given.items() if (value := _value(key, one, environment)) != {}}
     names |= {key[1] for key in given if key[0] == "streams" and len(key) > 1}
@@ -116,7 +115,7 @@ def _environment_layer(environment: Mapping[str, str], streams: Iterable[str]) -
         if not variable.startswith("HOTFIRE_") or (len(parts) == 1 and parts[0].split("_")[0] not in tables):
             continue
         if parts[0] == "streams" and len(parts) > 2:
-            parts[1] = _known_stream(variable, parts[1], streams)
+            _known_stream(variable, parts[1], streams)
         if len(parts) == 1:
             meant = variable.removeprefix("HOTFIRE_").replace("_", "__", 1)
             raise SettingsError(f"{variable} is no setting.", f"Two underscores divide names, as in HOTFIRE_{meant}.")
@@ -126,11 +125,9 @@ def _environment_layer(environment: Mapping[str, str], streams: Iterable[str]) -
     return layer
 
 
-def _known_stream(variable: str, name: str, streams: Iterable[str]) -> str:
-    found = {stream.lower(): stream for stream in streams}
-    if name not in found:
-        raise SettingsError(f"{variable}: there is no stream {name!r}.", _suggest(name, found))
-    return found[name]
+def _known_stream(variable: str, name: str, streams: Iterable[str]) -> None:
+    if name not in streams:
+        raise SettingsError(f"{variable}: there is no stream {name!r}.", _suggest(name, sorted(streams)))
 
 
 def _parsed(key: Key, text: str, where: str) -> Any:
@@ -145,7 +142,7 @@ def _parsed(key: Key, text: str, where: str) -> Any:
     except tomllib.TOMLDecodeError:
         if kind is None:
             return text  # judged with the other unknown keys
-        raise SettingsError(f"{where}: {text!r} is not {_SAID[kind]}.", "Write it as in TOML.") from None
+        raise SettingsError(f"{where}: {text!r} is not {SAID[kind]}.", "Write it as in TOML.") from None
 
 
 def _kind(key: Key) -> str | None:
@@ -165,22 +162,6 @@ def _below(key: Key) -> dict[str, str]:
     }
 
 
-_SAID: Mapping[str | None, str] = {
-    "text": "a text",
-    "secret": "a text",
-    "texts": "a text or a list of texts",
-    "secrets": "a text or a list of texts",
-    "duration": "a number and a unit, such as 500 ms, 5 min or 30 d",
-    "flag": "true or false",
-    "count": "a whole number above 0",
-    "rate": "a number above 0",
-    "sign": "one character: no letter, digit, quote or line end",
-    "pattern": "a regular expression",
-    "instant": "an instant with a zone, such as 2026-01-01T00:00:00Z",
-    None: "a table",
-}
-
-
 def _value(key: Key, given: _Given, environment: Mapping[str, str]) -> Any:
     """The value of one setting in its final form, or the error that says what is wrong with it."""
     kind, name = _kind(key), ".".join(key)
@@ -188,9 +169,9 @@ def _value(key: Key, given: _Given, environment: Mapping[str, str]) -> Any:
         return {}
     if kind is None and not _below(key):
         raise _unknown(key, given.where)
-    value = _fitting(kind, given.value)
+    value = fitting(kind, given.value)
     if value is None:
-        raise SettingsError(f"{given.where}: {name} is {given.value!r}, not {_SAID[kind]}.")
+        raise SettingsError(f"{given.where}: {name} is {given.value!r}, not {SAID[kind]}.")
     if isinstance(value, tuple):
         texts = [(_resolved(one, name, given.where, environment), one) for one in value]
         return tuple(Secret(text, one) if kind == "secrets" else text for text, one in texts)
@@ -201,54 +182,6 @@ def _value(key: Key, given: _Given, environment: Mapping[str, str]) -> Any:
             raise SettingsError(f"{given.where}: {name} is {text!r}.", _suggest(text, choices))
         return Secret(text, value) if kind == "secret" else text
     return value
-
-
-def _fitting(kind: str | None, value: Any) -> Any:
-    """The value as its kind holds it; None where it is of another kind."""
-    fits = False
-    match kind, value:
-        case ("text" | "secret", str()) | ("flag", bool()):
-            fits = True
-        case "texts" | "secrets", str() | list() | tuple():
-            value = (value,) if isinstance(value, str) else tuple(value)
-            fits = all(isinstance(one, str) for one in value)
-        case ("count", int()) | ("rate", int() | float()):
-            fits = value is not True and 0 < value < float("inf")
-            value = value if kind == "count" else float(value)
-        case "sign", str():
-            fits = len(value) == 1 and value.isascii() and not value.isalnum() and value not in "\"'\r\n\0"
-        case "pattern", str():
-            fits = _is_pattern(value)
-        case "duration", str():
-            fits = _is_duration(value)
-        case "instant", datetime() | str():
-            value = str(value)
-            fits = _is_instant(value)
-    return value if fits else None
-
-
-def _is_instant(text: str) -> bool:
-    try:
-        instant_ns(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_duration(text: str) -> bool:
-    try:
-        duration_ns(text)
-    except ContractError:
-        return False
-    return True
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
 
 
 def _unknown(key: Key, where: str) -> SettingsError:
@@ -304,4 +237,16 @@ def _contract_folders(folder: Path) -> list[str]:
     contracts = folder / "contracts"
     if not contracts.is_dir():
         return []
-    return [one.name for one in contracts.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    found = [one for one in contracts.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    return [_stream_name(one.name, f"the folder {one}") for one in found]
+
+
+def _named_streams(given: Mapping[Key, _Given]) -> list[str]:
+    streams = {key[1]: one.where for key, one in given.items() if key[0] == "streams" and len(key) > 1}
+    return [_stream_name(name, where) for name, where in streams.items()]
+
+
+def _stream_name(name: str, where: str) -> str:
+    if not is_stream_name(name):
+        raise SettingsError(f"{where}: {name!r} cannot be a stream's name.", f"Rename it: {STREAM_NAMES}.")
+    return name

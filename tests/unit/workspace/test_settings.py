@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -150,12 +151,25 @@ def test_variables_of_others_are_left_alone(ws: Path) -> None:
     assert load(ws, environment, {}) == load(ws, {}, {})
 
 
-def test_stream_names_of_variables_ignore_case(ws: Path) -> None:
-    """Variables are written in capitals; the stream keeps the name of its folder."""
-    (ws / "contracts" / "Boxes").mkdir()
-    streams = load(ws, {"HOTFIRE_STREAMS__BOXES__LAKE_ONLY": "true"}, {}).streams
-    assert streams["Boxes"].lake_only
-    assert list(streams) == ["Boxes", STREAM]
+def test_variables_name_streams_in_capitals(ws: Path) -> None:
+    """A variable's name is in capitals; the stream's is not."""
+    assert load(ws, {"HOTFIRE_STREAMS__ENGINE_RUNS__LAKE_ONLY": "true"}, {}).streams[STREAM].lake_only
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "Boxes", "hf_x", "sqlite_x", "1a", "", "é", "a" * 61, "a\x1b[31m"])
+def test_names_that_no_stream_can_have(ws: Path, name: str) -> None:
+    """A stream's name is that of folders, files and tables: what cannot be one is refused with the file and the rule."""
+    written(ws, f"[streams.{json.dumps(name)}]\nlake_only = true\n")
+    with pytest.raises(SettingsError) as caught:
+        load(ws, {}, {})
+    assert caught.value.what == f"{ws / 'hotfire.toml'}: {name!r} cannot be a stream's name."
+    assert "a-z, 0-9 and _" in caught.value.do
+    written(ws, "")
+    if name and "/" not in name:
+        (ws / "contracts" / name).mkdir()
+        with pytest.raises(SettingsError, match="cannot be a stream's name") as caught:
+            load(ws, {}, {})
+        assert str(ws / "contracts" / name) in caught.value.what
 
 
 def test_streams_are_the_folders_of_contracts_and_those_of_the_file(ws: Path) -> None:
