@@ -15,7 +15,7 @@ from hotfire.clock import SystemClock
 from hotfire.contract import columns, expression, limits, schema
 from hotfire.contract.model import Type
 from hotfire.lake.trouble import ADVICE
-from hotfire.store import sqlite_connection
+from hotfire.store import postgresql_trouble, sqlite_connection
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.model import CHOICES, KEYS
 from hotfire.workspace.settings import load
@@ -132,6 +132,8 @@ def refusals() -> Iterator[str]:
     """The fixed words of every message that ends in exit code 3."""
     for causes in (sqlite_connection._CAUSES, sqlite_connection._OUTAGES):  # noqa: SLF001 - the tables of messages themselves
         yield from (trouble for trouble, _ in causes.values())
+    for told in (postgresql_trouble._CONNECTING, postgresql_trouble._CLASSES):  # noqa: SLF001 - and of PostgreSQL's
+        yield from (trouble for _, trouble, _ in told.values())
     yield from (trouble for _, trouble, _ in ADVICE)
     for path in SOURCE.rglob("*.py"):
         if "testing" in path.parts:
