@@ -97,7 +97,8 @@ class Store(Protocol):
     def commit(self, outcome: Outcome, contract: Contract, epoch: int) -> None:
         """Rows, quarantine, corrections, assets, places and ledger row, all or nothing: the commit point.
 
-        Raises OwnedElsewhere where `epoch` is no longer the shard's.
+        Raises OwnedElsewhere where `epoch` is no longer the shard's, and RowsRefused, which names them, where rows fail
+        as data: without them the same batch can be committed.
         """
         ...
 

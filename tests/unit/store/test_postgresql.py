@@ -71,8 +71,12 @@ def execute(url: str, *statements: str) -> pl.DataFrame:
 
 
 def backends(url: str) -> list[int]:
-    """The sessions on the schema, but for the one that asks."""
-    found = execute(url, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name <> ''")
+    """This process's sessions, but for the one that asks."""
+    found = execute(
+        url,
+        "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND application_name = current_setting('application_name')",
+    )
     return list(found["pid"])
 
 
