@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in typing, which is not worth its time here
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime

@@ -8,6 +8,8 @@ import os
 import pty
 import signal
 import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,6 +181,38 @@ def test_ctrl_c_ends_cleanly(run: Run, make: Any, fleet: Path) -> None:
     balance = run("balance", "events", "--json", cwd=fleet).document
     assert balance["balanced"]
     assert balance["streams"][0]["received"] == 20_000
+
+
+STOPPED_AT = """
+import importlib, os, signal, sys
+script, moment = sys.argv.pop(), sys.argv.pop()
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == moment:
+            os.kill(os.getpid(), signal.SIGINT)
+            try:
+                sum(range(100))
+            except KeyboardInterrupt as error:
+                raise RuntimeError if moment == "duckdb" else KeyboardInterrupt from error
+module, _, name = script.partition(":")
+importlib.import_module(module.rpartition(".")[0])
+sys.meta_path.insert(0, Finder())
+sys.exit(getattr(importlib.import_module(module), name)())
+"""
+SCRIPT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]["scripts"][
+    "hotfire"
+]
+
+
+@pytest.mark.parametrize(
+    "moment", ["hotfire.cli", "click", "hotfire.cli.output", "hotfire.workspace.settings", "duckdb"]
+)
+def test_ctrl_c_while_it_is_loaded(filled: Path, moment: str) -> None:
+    """Whatever is being imported, and whatever is made of the interrupt there, it ends with 130 and says so once."""
+    words = [sys.executable, "-c", STOPPED_AT, "sql", "select 1", "--json", moment, SCRIPT]
+    done = subprocess.run(words, cwd=filled, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (130, False)
+    assert json.loads(done.stdout)["error"] == "Stopped."
 
 
 EVIL = "a\x1b]0;owned\x07\x1b[2J\u202e\x9b31m"

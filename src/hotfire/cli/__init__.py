@@ -102,7 +102,7 @@ def _answered(arguments: Sequence[str], *, as_json: bool) -> int:
     except HotfireError as error:
         what, do, code = error.what, error.do, error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        what, do, code = "Stopped.", "What was committed stays; the same command goes on from there.", 130
+        what, do, code = _STOPPED
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -111,13 +111,16 @@ def _answered(arguments: Sequence[str], *, as_json: bool) -> int:
     except MemoryError:
         what, do, code = "Out of memory.", "Take smaller batches: set engine.batch_rows and engine.batch_bytes.", 3
     except Exception as error:  # noqa: BLE001 - the boundary of a command: a bug, too, is answered in the form asked for
-        sys.excepthook(type(error), error, error.__traceback__)
-        what, do, code = f"hotfire has a bug: {type(error).__name__}: {error}", f"Please report it. {_AGAIN}", 3
+        what, do, code = _STOPPED
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # what is interrupted while it is imported wraps it
+            sys.excepthook(type(error), error, error.__traceback__)
+            what, do, code = f"hotfire has a bug: {type(error).__name__}: {error}", f"Please report it. {_AGAIN}", 3
     complain(what, do, as_json=as_json)
     return code
 
 
 _AGAIN = "What was committed stays; the same command goes on from there."
+_STOPPED = ("Stopped.", _AGAIN, 130)
 _REMEDIES = {
     13: "Make it readable and writable for this user.",
     28: f"The disk is full: free some space. {_AGAIN}",

@@ -81,6 +81,8 @@ class Pipes:
 
     def _kept(self, pipe: BinaryIO, folder: Path, known: Collection[str]) -> Path | None:
         sha, unnamed = hashlib.sha256(), folder / f".{_PREFIX}{os.getpid()}"
+        for stale in folder.glob(f".{_PREFIX}*"):  # of processes that died while they read
+            stale.unlink(missing_ok=True)
         with unnamed.open("wb") as file:
             while block := pipe.read(_BLOCK):
                 sha.update(block)
