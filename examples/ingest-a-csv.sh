@@ -7,8 +7,7 @@ hotfire init stand
 cd stand
 hotfire simulate engine_telemetry --to burns.csv --hours 0.2
 
-mkdir -p contracts/burns
-hotfire contract infer burns.csv --stream burns > contracts/burns/v1.yaml # a draft: read it, mend it
+hotfire contract infer burns.csv --stream burns --save # a draft, in contracts/burns/v1.yaml: read it, mend it
 hotfire contract lint burns
 
 hotfire ingest burns --from burns.csv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -191,3 +192,62 @@ def test_a_drafted_contract_takes_its_own_data(run: Run, make: Any, tmp_path: Pa
     done = run("ingest", "readings", "--from", "readings.jsonl", "--json", cwd=ws).document
     assert done["received"] == 200
     assert done["stored"] >= 198
+
+
+def test_a_saved_draft_says_what_comes_next(run: Run, make: Any, tmp_path: Path) -> None:
+    """`--save` writes it where the stream is looked for, and never over another; the steps it tells work as typed."""
+    assert run("init", "ws", cwd=tmp_path).code == 0
+    ws = tmp_path / "ws"
+    make.write(ws / "My Readings.jsonl", [json.dumps(make.event(number)).encode() for number in range(100)])
+    saved = run("contract", "infer", "My Readings.jsonl", "--save", cwd=ws)
+    assert (saved.code, (ws / "contracts" / "my_readings" / "v1.yaml").is_file()) == (0, True)
+    for line in saved.out.splitlines():
+        if line.startswith("  hotfire "):
+            assert run(*shlex.split(line)[1:], cwd=ws).code == 0, line
+    assert "received 100 = stored 100" in run("ingest", "my_readings", "--from", "My Readings.jsonl", cwd=ws).out
+    again = run("contract", "infer", "My Readings.jsonl", "--save", cwd=ws)
+    assert (again.code, "is there already" in again.err) == (2, True)
+    assert "cannot be a stream's name" in run("contract", "infer", "My Readings.jsonl", "--stream", "My", cwd=ws).err
+
+
+def test_a_log_without_asset_and_clock_becomes_telemetry(run: Run, tmp_path: Path) -> None:
+    """What the draft asks to put into hotfire.toml, put there as it stands, makes the next draft one of telemetry."""
+    assert run("init", "ws", cwd=tmp_path).code == 0
+    ws = tmp_path / "ws"
+    (ws / "burn.csv").write_text("t,thrust_N\n" + "".join(f"{at * 0.5},{at % 7}\n" for at in range(120)))
+    first = run("contract", "infer", "burn.csv", cwd=ws).out
+    assert "value: entity" in first
+    with (ws / "hotfire.toml").open("a") as settings:
+        settings.writelines(f"{line[6:]}\n" for line in first.splitlines() if line.startswith("#     "))
+    assert run("contract", "infer", "burn.csv", "--save", cwd=ws).code == 0
+    assert run("contract", "lint", cwd=ws).out == "burn: nothing to mend\n"
+    assert run("ingest", "burn", "--from", "burn.csv", "--json", cwd=ws).document["stored"] == 120
+    newest = "select asset, event_time, thrust_n from burn order by event_time desc limit 1"
+    assert run("sql", newest, "--json", cwd=ws).document == [
+        {"asset": "pump-1", "event_time": "2026-01-01T00:00:59.5Z", "thrust_n": 0.0}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "stored"),
+    [
+        ("skab/valve1/0.csv", "entity", 1147),
+        ("iot/raw_data_small.json", "telemetry", 5),
+        ("spacex/launches.json", "entity", 193),
+        ("cmapss/test_FD001.txt", "entity", 13_096),
+        ("nab/data/realAWSCloudwatch/ec2_network_in_257a54.csv", "entity", 4032),
+    ],
+)
+def test_published_files_are_drafted_and_stored_whole(
+    run: Run, tmp_path: Path, name: str, kind: str, stored: int
+) -> None:
+    """Of data that nobody made for hotfire, the draft lints clean and stores every row."""
+    if not (DATA / name).is_file():
+        pytest.skip(f"there is no {name} beside the repository")
+    assert run("init", "ws", cwd=tmp_path).code == 0
+    ws = tmp_path / "ws"
+    draft = run("contract", "infer", DATA / name, "--stream", "s", "--save", "--json", cwd=ws).document
+    assert f"value: {kind}}}" in draft["contract"]
+    assert run("contract", "lint", "--json", cwd=ws).document["remarks"] == []
+    done = run("ingest", "s", "--from", DATA / name, "--json", cwd=ws).document
+    assert (done["received"], done["stored"]) == (stored, stored)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,8 @@ from hotfire.cli.workspace import settings_of
 from hotfire.errors import UserError
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from hotfire.contract.document import Remark
-    from hotfire.protocols import Records
-
-_SAMPLE = 20_000
-_MOST = 0.99
+    from hotfire.workspace.model import Settings
 
 
 @click.command(
@@ -60,14 +56,48 @@ def lint(targets: Sequence[str]) -> Answer:
 @click.command(cls=Command)
 @click.argument("file", type=click.Path())
 @click.option("--stream", help="The stream's name; else made from the file's.")
-def infer(file: str, stream: str | None) -> Answer:
+@click.option("--save", is_flag=True, help="Write it to contracts/STREAM/v1.yaml of the workspace.")
+def infer(file: str, stream: str | None, *, save: bool) -> Answer:
     """Draft a contract from a file: types, units, ranges. Every guess is marked `# guess`; review them."""
+    from hotfire.clock import SystemClock
     from hotfire.contract.infer import infer as draft
+    from hotfire.contract.model import STREAM_NAMES, is_stream_name
+    from hotfire.workspace.sample import sample, save_draft
 
-    name = stream or re.sub(r"\W+", "_", Path(file).name.split(".")[0].lower()).strip("_") or "stream"
-    text = draft(_sample(file, name), name)
-    guesses = text.count("# guess")
-    return Answer({"stream": name, "contract": text, "guesses": guesses}, [text.rstrip("\n")])
+    name = stream or stream_name(Path(file).name)
+    if not is_stream_name(name):
+        raise UserError(f"{name!r} cannot be a stream's name.", f"Call it {stream_name(name)}: {STREAM_NAMES}.")
+    settings = _settings(required=save)
+    found = sample(file, name, settings, SystemClock())
+    text = draft(found.frame, name, textual=found.textual, odd=found.odd)
+    document: dict[str, Any] = {"stream": name, "contract": text, "guesses": text.count("# guess")}
+    if settings is None or not save:
+        return Answer(document, [text.rstrip("\n")])
+    place = save_draft(settings.folder, name, text)
+    return Answer({**document, "saved": str(place)}, _saved(file, name, text, place))
+
+
+def stream_name(text: str) -> str:
+    """A name for a stream, made from a file's or from what somebody typed."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.partition(".")[0].lower()).strip("_")[:60].rstrip("_") or "stream"
+    return name if name[0].isalpha() and not name.startswith(("hf_", "sqlite_")) else f"s_{name}"[:60]
+
+
+def _settings(*, required: bool) -> Settings | None:
+    try:
+        return settings_of()
+    except UserError:
+        if required:
+            raise
+        return None
+
+
+def _saved(file: str, stream: str, text: str, place: Path) -> Iterator[str]:
+    yield f"Wrote {shown_place(str(place))} with {counted(text.count('# guess'), 'guess')}, each marked with its reason."
+    yield from (line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
+    yield "Next: read it line by line, then"
+    yield f"  {hint(f'contract lint {stream}')}"
+    yield f"  {hint(f'ingest {stream} --from {shlex.quote(file)} --dry-run')}"
 
 
 def _texts(targets: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -118,81 +148,3 @@ def _lines(remarks: Sequence[Remark], checked: Sequence[str], errors: int) -> It
         yield f"{counted(errors, 'error')}, {counted(len(remarks) - errors, 'warning')} in {', '.join(checked)}"
     else:
         yield f"{', '.join(checked)}: nothing to mend"
-
-
-def _sample(file: str, stream: str) -> pl.DataFrame:
-    """The first records of a file, one column a field, by path. Read as the workspace says, where it knows the stream."""
-    from hotfire.clock import SystemClock
-    from hotfire.contract.model import Field
-    from hotfire.source.files import FileSource
-
-    source = FileSource([file], _settings(stream), SystemClock())
-    try:
-        read = source.poll({})
-        for problem in source.problems:
-            raise problem
-        if read is None:
-            raise UserError(f"{file} has no records.", "Give a file with at least one.")
-        columns = read.span.parts[0].place.facts["reading"].get("columns")
-        if not columns:
-            return _flattened(read.records)
-        texts = [Field(name, name, "string", "iso", coerce=False) for name in columns]
-        return read.records.decode(texts).frame.select(columns)
-    finally:
-        source.close()
-
-
-def _settings(stream: str) -> Any:
-    from dataclasses import replace
-
-    from hotfire.source.files import FileSettings
-    from hotfire.workspace.wiring import file_settings
-
-    try:
-        settings = settings_of()
-    except UserError:
-        return FileSettings(batch_rows=_SAMPLE)
-    known = settings.streams.get(stream)
-    return replace(file_settings(settings, known.source) if known else FileSettings(), batch_rows=_SAMPLE)
-
-
-def _flattened(records: Records) -> pl.DataFrame:
-    """JSON objects as columns by dotted path; what is no object is left out."""
-    import msgspec
-    import polars as pl
-
-    columns: dict[str, list[Any]] = {}
-    number = 0
-    for row_no in range(len(records)):
-        try:
-            record = msgspec.json.decode(records.raw(row_no))
-        except msgspec.DecodeError:
-            continue
-        if isinstance(record, dict):
-            for path, value in _leaves(record):
-                columns.setdefault(path, []).extend([None] * (number - len(columns.get(path, ()))))
-                columns[path].append(value)
-            number += 1
-    padded = {path: [*values, *[None] * (number - len(values))] for path, values in columns.items()}
-    return pl.DataFrame([_series(path, values) for path, values in padded.items()])
-
-
-def _leaves(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{above}{name}.")
-        elif not isinstance(value, list):
-            yield f"{above}{name}", value
-
-
-def _series(path: str, values: Sequence[Any]) -> pl.Series:
-    """A column of the type that all but a few values have; those few are left out. Of text, where types are mixed."""
-    import polars as pl
-
-    found = [value for value in values if value is not None]
-    for kinds, dtype in ((bool,), pl.Boolean), ((int,), pl.Int64), ((int, float), pl.Float64):
-        fits = [type(value) in kinds for value in found]
-        if found and sum(fits) >= _MOST * len(found):
-            kept = [value if type(value) in kinds else None for value in values]
-            return pl.Series(path, kept, dtype=dtype, strict=False)
-    return pl.Series(path, [None if value is None else str(value) for value in values], dtype=pl.String)

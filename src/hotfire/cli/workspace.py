@@ -67,7 +67,7 @@ _FIRST_STEPS: Mapping[str | None, tuple[str, ...]] = {
     "dyno": ("hotfire ingest dyno_telemetry --from train_FD001.txt", "hotfire balance"),
     "fleet": ("hotfire ingest events --from events.jsonl", "hotfire quarantine stats", "hotfire balance"),
     None: (
-        "hotfire contract infer FILE --stream NAME     # a draft: save it as contracts/NAME/v1.yaml",
+        "hotfire contract infer FILE --stream NAME --save     # a draft, in contracts/NAME/v1.yaml: read it",
         "hotfire contract lint",
         "hotfire ingest NAME --from FILE",
     ),

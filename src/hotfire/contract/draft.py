@@ -13,14 +13,21 @@ if TYPE_CHECKING:
     import polars as pl
 
     from hotfire.contract.model import TimeFormat, Type
+    from hotfire.contract.roles import Roles
 
 
-@dataclass(slots=True)
+def dirt(rows: int, columns: int = 1) -> int:
+    """How many values of one column may be dirt: 1 % of all, or of a small sample a few, one in ten at most."""
+    return max(rows // 100 // columns, min(3, rows // 10))
+
+
+@dataclass(slots=True, eq=False)
 class Guess:
     """What is believed of one column, and why.
 
     Attributes:
         why: of the type.
+        odd: which values do not fit it, and go into quarantine.
         unit: the unit, and why.
         limits: minimum, maximum, and why.
         allowed: the only texts, and why.
@@ -32,6 +39,7 @@ class Guess:
     values: pl.Series
     type: Type = "string"
     why: str = ""
+    odd: str = ""
     format: TimeFormat = "iso"
     zone: str | None = None
     coerce: bool = False
@@ -42,8 +50,8 @@ class Guess:
 
     @property
     def complete(self) -> bool:
-        """Whether every row of the sample has a value."""
-        return self.values.null_count() == 0
+        """Whether every row of the sample has a value, but for a few that are dirt."""
+        return self.values.null_count() <= dirt(len(self.values)) // 2
 
     @property
     def distinct(self) -> float:
@@ -56,20 +64,19 @@ class Guess:
         return self.complete and self.distinct == 1
 
 
-def write_draft(
-    stream: str, guesses: Sequence[Guess], asset: Guess | None, time: Guess | None, key: Sequence[Guess]
-) -> str:
-    """The YAML text. `asset` and `time` are both None for an entity, whose key then tells rows apart."""
-    identity = [one for one in (asset, time, *key) if one is not None]
-    for position, guess in enumerate(identity, start=1):
+def write_draft(stream: str, guesses: Sequence[Guess], roles: Roles) -> str:
+    """The YAML text, notes first as comments."""
+    for position, guess in enumerate(roles.identity, start=1):
         guess.key = position
+    asset, time = roles.asset, roles.time
     kind = "telemetry" if asset is not None else "entity"
     why = (
         "there are assets and times"
         if asset is not None
         else "no column names an asset, or none a time; telemetry needs both"
     )
-    lines = [
+    lines = [f"# {note}" for note in roles.notes]
+    lines += [
         "apiVersion: v3.1.0",
         "kind: DataContract",
         f"id: {_name(stream)}",
@@ -86,6 +93,9 @@ def write_draft(
         lines.append(
             f"      - {{property: hotfire.time, value: {_name(time.name)}}}  # guess: the best name of a timestamp"
         )
+    if roles.counter is not None:
+        counter, why = _name(roles.counter.name), "counts up by one for each asset"
+        lines.append(f"      - {{property: hotfire.counter, value: {counter}}}  # guess: {why}")
     lines.append("    properties:")
     for guess in guesses:
         lines += _write_column(guess)
@@ -94,7 +104,8 @@ def write_draft(
 
 def _write_column(guess: Guess) -> list[str]:
     lines = [f"      - name: {_name(guess.name)}"]
-    lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {guess.why}" if guess.why else ""))
+    why = ", ".join(reason for reason in (guess.why, quietly(guess.odd)) if reason)
+    lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {why}" if why else ""))
     if guess.key:
         lines += ["        required: true", "        primaryKey: true  # guess: tells rows apart"]
         lines.append(f"        primaryKeyPosition: {guess.key}")
@@ -135,6 +146,11 @@ def _name(name: str) -> str:
 
 def _quoted(text: str) -> str:
     return yaml.safe_dump(text, default_style='"', width=math.inf).strip()
+
+
+def quietly(text: str) -> str:
+    """A text of the sample's as part of a comment: on one line, without what cannot be printed."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _number(value: float) -> str:

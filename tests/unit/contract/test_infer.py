@@ -158,6 +158,197 @@ def test_nothing_to_guess_from() -> None:
         infer(pl.DataFrame({"a": []}), "events")
 
 
+def csv(text: str) -> pl.DataFrame:
+    """A table as its reader gives it: every cell a text, empty ones null."""
+    head, *rows = [line.split(",") for line in text.strip().splitlines()]
+    return pl.DataFrame({name: [row[at] or None for row in rows] for at, name in enumerate(head)}, strict=False)
+
+
+def readings(count: int, *, first: int = 0) -> pl.DataFrame:
+    """What two pumps log, one after the other each second: counters that go on, a gauge, a meter, a mode."""
+    random, rows = Random(first), []
+    for at in range(first, first + count):
+        seconds, pump = divmod(at, 2)
+        when = (START + timedelta(seconds=seconds)).isoformat()[:-6] + "Z"
+        rows.append(
+            f"P-{pump},{when},{seconds + 1000 * pump},{random.gauss(4, 0.2):.3f},{seconds * 0.25:.2f},{seconds % 3}"
+        )
+    return csv("pump_id,time,sample_no,outlet_pressure_bar,energy_kwh,mode\n" + "\n".join(rows))
+
+
+@pytest.mark.parametrize("rows", [10, 20, 99, 1000])
+def test_a_dirty_value_does_not_make_a_text_of_numbers(rows: int) -> None:
+    """One value in ten, three in all, or 1 % may be dirt; the draft says so and names one."""
+    most = max(min(3, rows // 10), rows // 100 // 3)
+    for bad, kind in ((most, "number"), (most + 1, "string")):
+        values = ["n/a"] * bad + [f"{at}.5" for at in range(rows - bad)]
+        frame = pl.DataFrame(
+            {"pump": ["a"] * rows, "flow": values, "at": [f"{START + timedelta(seconds=s)}" for s in range(rows)]}
+        )
+        draft = infer(frame, "pumps")
+        assert compile_contract([("v1.yaml", draft)]).column("flow").type == kind
+        assert (f'but for {bad} of {rows:,}, such as "n/a"' in draft) is (kind == "number")
+
+
+def test_dirt_in_a_code_makes_it_a_text() -> None:
+    """`A-17` among numbers is no dirt where the name says that they are codes."""
+    frame = pl.DataFrame({"id": [f"{at}x" for at in range(30)], "part_no": ["A-17", *map(str, range(29))]})
+    assert compile_contract([("v1.yaml", infer(frame, "parts"))]).column("part_no").type == "string"
+
+
+def test_a_missing_identity_is_dirt_too() -> None:
+    """A row without its asset does not make records of telemetry: the row goes into quarantine."""
+    frame = readings(100).with_columns(pl.when(pl.int_range(100) == 7).then(None).otherwise("pump_id").alias("x"))
+    frame = frame.with_columns(pump_id=pl.when(pl.int_range(100) == 7).then(None).otherwise(pl.col("pump_id"))).drop(
+        "x"
+    )
+    assert compile_contract([("v1.yaml", infer(frame, "pumps"))]).asset == "pump_id"
+
+
+def test_counters_have_no_end() -> None:
+    """What counts or accumulates has no greatest value: tomorrow's rows are accepted as they are."""
+    contract = compile_contract([("v1.yaml", infer(readings(400), "pumps"))])
+    assert contract.counter == "sample_no"
+    assert contract.column("sample_no").maximum is None
+    assert (contract.column("energy_kwh").minimum, contract.column("energy_kwh").maximum) == (0, None)
+    tomorrow = judge(contract, decoded(contract, readings(400, first=172_800)), 2**62)
+    assert (tomorrow.rows.height, tomorrow.rejected, tomorrow.corrections) == (400, {}, [])
+
+
+def test_a_counter_may_start_again() -> None:
+    """A reset, a gap and a row sent again leave a counter a counter; noise does not make one."""
+    frame = readings(600)
+    again = pl.concat([frame[:300], frame[250:252], frame[310:], frame[:200]])
+    assert compile_contract([("v1.yaml", infer(again, "pumps"))]).counter == "sample_no"
+    noise = frame.with_columns(sample_no=pl.col("outlet_pressure_bar").str.slice(2, 3))
+    assert compile_contract([("v1.yaml", infer(noise, "pumps"))]).counter is None
+
+
+@pytest.mark.parametrize(
+    ("values", "minimum", "maximum"),
+    [
+        ([20.0 + at % 10 for at in range(200)], 0, 50),
+        ([9999.0] + [20.0 + at % 10 for at in range(400)], 0, 50),
+        ([-999.0] * 2 + [20.0 + at % 10 for at in range(400)], 0, 50),
+        ([20.0 + at % 10 for at in range(397)] + [300.0, 410.0, 520.0], 0, 1100),
+        ([float(at % 50 == 0) for at in range(200)], 0, 1),
+        ([21.6] * 200, None, None),
+        ([20.0 + at % 10 for at in range(99)], None, None),
+    ],
+    ids=["wide", "a mark", "marks", "spikes", "flags", "constant", "few"],
+)
+def test_ranges_leave_room(values: list[float], minimum: float | None, maximum: float | None) -> None:
+    """A range is the sample's and as much again; marks of missing readings stay out of it, spikes do not."""
+    seconds = [f"{START + timedelta(seconds=at)}" for at in range(len(values))]
+    frame = pl.DataFrame({"pump": ["a"] * len(values), "time": seconds, "level": values})
+    column = compile_contract([("v1.yaml", infer(frame, "pumps"))]).column("level")
+    assert (column.minimum, column.maximum) == (minimum, maximum)
+
+
+def test_zero_is_the_least_only_where_it_is() -> None:
+    """A pressure does not go below zero; a temperature may, down to the absolute zero."""
+    frame = readings(400).with_columns(oven_temp=pl.col("outlet_pressure_bar").cast(pl.Float64) * 100 - 350)
+    frame = frame.with_columns(pl.all().cast(pl.String))
+    contract = compile_contract([("v1.yaml", infer(frame, "pumps"))])
+    assert contract.column("outlet_pressure_bar").minimum == 1
+    assert contract.column("oven_temp").minimum < 0
+    hot = frame.with_columns(oven_temp=(pl.col("outlet_pressure_bar").cast(pl.Float64) * 300).cast(pl.String))
+    assert compile_contract([("v1.yaml", infer(hot, "pumps"))]).column("oven_temp").minimum > -273.15 - 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "asset"),
+    [
+        ("engine_rpm,time,engine_id", "engine_id"),
+        ("sensor_type,time,sensor", "sensor"),
+        ("unit,time,tag", "tag"),
+        ("device_model,time,device_serial", "device_serial"),
+        ("time,motor_no,motor_temp", "motor_no"),
+    ],
+)
+def test_the_asset_is_what_is_observed(columns: str, asset: str) -> None:
+    """Not every name with an engine in it names an engine, and a unit may be one of measurement."""
+    made = {
+        "unit": ["bar", "degC"],
+        "tag": ["P1", "T1"],
+        "time": [f"{START + timedelta(seconds=s)}" for s in range(40)],
+    }
+    frame = pl.DataFrame({one: (made.get(one, ["3", "5"]) * 40)[:40] for one in columns.split(",")})
+    assert compile_contract([("v1.yaml", infer(frame, "readings"))]).asset == asset
+
+
+def test_rows_of_one_reading_each_are_told_apart_by_channel() -> None:
+    """In the long form asset and time repeat; the channel belongs to the key, and no row is a conflict."""
+    rows = [
+        f"d1,{(START + timedelta(seconds=at // 3)).isoformat()},{('flow', 'level', 'speed')[at % 3]},{at}.5"
+        for at in range(300)
+    ]
+    contract = compile_contract([("v1.yaml", infer(csv("device,time,channel,value\n" + "\n".join(rows)), "long"))])
+    assert (contract.asset, contract.time, contract.key) == ("device", "time", ("channel",))
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("value,timestamp\n1,2026-01-01T00:00:00Z\n1,2026-01-01T00:00:01Z", ("timestamp",)),
+        ("set,cycle,x\n1,1,a\n1,2,a\n2,1,a\n2,2,b", ("set", "cycle")),
+        ("a,b,part_id\nx,1,p1\ny,1,p2\nz,2,p3", ("part_id",)),
+        ("thrust,t\n" + "\n".join(f"7,{at * 0.5}" for at in range(60)), ("t",)),
+    ],
+)
+def test_records_have_a_key_that_tells_them_apart(table: str, key: tuple[str, ...]) -> None:
+    """A column with a value of its own in each row, wherever it stands, else the fewest together."""
+    assert compile_contract([("v1.yaml", infer(csv(table), "records"))]).key == key
+
+
+def test_rows_that_cannot_be_told_apart_are_told() -> None:
+    """A recording without a clock would be stored once a value: the draft begins with a warning, how many and why."""
+    draft = infer(pl.DataFrame({"force_lbf": [str(at % 7) for at in range(1000)]}), "burn")
+    assert draft.startswith("# WARNING: 993 of 1,000 rows have the same force_lbf as an earlier row.\n")
+    assert "taken for duplicates" in draft
+    assert compile_contract([("v1.yaml", draft)]).key == ("force_lbf",)
+    assert "WARNING" not in infer(readings(400), "pumps")
+
+
+def test_what_the_file_does_not_say_is_asked_for() -> None:
+    """Readings without an asset, or with seconds since the start: the draft says what to put into hotfire.toml."""
+    log = infer(csv("t,thrust\n" + "\n".join(f"{at * 0.5},{at % 7}" for at in range(60))), "burn")
+    assert "[streams.burn.source.derive]" in log
+    assert '    column = "t"' in log
+    timed = infer(readings(40).drop("pump_id").unique("time", maintain_order=True), "burn")
+    assert "asset = \"'pump-1'\"" in timed
+    assert "source.clock" not in timed
+    assert not infer(pl.DataFrame({"id": ["a", "b"], "made_at": ["2026-01-01T00:00:00Z"] * 2}), "parts").startswith("#")
+
+
+def test_names_are_ones_that_can_be_asked_for() -> None:
+    """Columns called like SQL words get another name; units in names are not torn apart."""
+    frame = pl.DataFrame({"id": ["a", "b"], "order": [1, 2], "thrust.sea_level.kN": [7, 9], "end": ["x", None]})
+    contract = compile_contract([("v1.yaml", infer(frame, "parts"))])
+    assert [column.name for column in contract.columns] == ["id", "source_order", "thrust_sea_level_kn", "source_end"]
+    assert [column.unit for column in contract.columns] == [None, None, "kN", None]
+    assert lint([("v1.yaml", infer(frame, "parts"))]) == []
+
+
+def test_codes_are_not_the_only_texts() -> None:
+    """Words that come again are an enumeration; names with numbers in them are those seen so far."""
+    frame = readings(400).with_columns(
+        state=pl.Series(["run", "stop"] * 200), box=pl.Series(["box-01", "box-02"] * 200), mode=pl.lit("auto")
+    )
+    contract = compile_contract([("v1.yaml", infer(frame, "pumps"))])
+    assert [contract.column(name).values for name in ("state", "box", "mode")] == [("run", "stop"), (), ()]
+
+
+def test_numbers_as_readers_take_them() -> None:
+    """Spaces around them and NaN for a missing reading leave numbers numbers, in text sources; `007` stays a code."""
+    frame = pl.DataFrame(
+        {"id": ["a", "b", "c", "d"], "flow": [" 1.5", "NaN", "2.5 ", "nan"], "zip": ["007", "008", "9", "9"]}
+    )
+    contract = compile_contract([("v1.yaml", infer(frame, "parts"))])
+    assert [contract.column(name).type for name in ("flow", "zip")] == ["number", "string"]
+    assert compile_contract([("v1.yaml", infer(frame, "parts", textual=False))]).column("flow").type == "string"
+
+
 scalars = {
     pl.String: st.text(max_size=6) | st.sampled_from(["1", "2.5", "x", "2026-01-01T00:00:00Z", "true", "007", "a: #b"]),
     pl.Float64: st.floats(allow_nan=False, allow_infinity=False),
@@ -198,13 +389,14 @@ def samples(draw: st.DrawFn) -> pl.DataFrame:
 @settings(max_examples=60)
 @given(samples())
 def test_any_sample_gives_a_contract(frame: pl.DataFrame) -> None:
-    """Whatever the sample, the draft passes lint and compiles; it accepts the rows whose identity is complete."""
+    """Whatever the sample, the draft passes lint and compiles; it accepts complete rows, but for a few with dirt."""
     draft = infer(frame, "anything")
-    assert [one for one in lint([("v1.yaml", draft)]) if one.level == "error"] == [], draft
+    assert lint([("v1.yaml", draft)]) == [], draft
     contract = compile_contract([("v1.yaml", draft)])
     identity = [contract.column(name).path for name in (contract.asset, contract.time, *contract.key) if name]
     complete = frame.filter(pl.all_horizontal(pl.col(path).is_not_null() for path in identity))
-    assert complete.height == 0 or accepted(contract, complete) >= 0.99, (
+    dirty = min(3, frame.height // 10) * frame.width
+    assert complete.height == 0 or accepted(contract, complete) * complete.height >= 0.99 * complete.height - dirty, (
         draft,
         json.dumps(complete.to_dicts(), default=str),
     )
