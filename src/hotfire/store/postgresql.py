@@ -16,7 +16,7 @@ from hotfire.store import ddl
 from hotfire.store.dialect import quoted
 from hotfire.store.migrate import migrate
 from hotfire.store.operational import OperationalStore
-from hotfire.store.postgresql_address import Address, may_live, process
+from hotfire.store.postgresql_address import Address, may_live, process, program
 from hotfire.store.postgresql_connection import PostgresConnection
 from hotfire.store.postgresql_trouble import Passing, ReplyLost
 
@@ -66,17 +66,27 @@ class PostgresStore(OperationalStore):
     def own(self) -> None:
         """Take the lock: no other process writes until this one closes. Raises OwnedElsewhere."""
         if not self._owned:
-            self._reading(self._lock)
-            self._owned = True
+            self._owned = self._reading(self._lock)
 
-    def _lock(self) -> None:
+    def _look_after_lease(self) -> None:
+        """The session that took the lock may have been lost: then this one takes it."""
+        self._owned = self._reading(lambda: self._lock(shared=True))
+
+    def _lock(self, *, shared: bool = False) -> bool:
+        """Take the lock; whether this session holds it.
+
+        Args:
+            shared: another session of this process may hold it.
+        """
         key = [_LOCKS, self._session.address.schema]
         with ExitStack() as at_last:
             at_last.callback(self.refresh)
             if self._session.query("SELECT pg_try_advisory_lock(?::int, hashtext(?)) AS own", key)["own"].item():
-                return
+                return True
             names = self._session.query(_HOLDER, key)["name"].to_list()
             name = names[0] if names else ""
+            if shared and name == program():
+                return False
             lives = may_live(name) if names else False
             wait_ms = _ELSEWHERE_MS if lives is None else _ALIVE_MS if lives else _DEAD_MS
             self._session.query(f"SET LOCAL lock_timeout = {wait_ms}")
@@ -86,6 +96,7 @@ class PostgresStore(OperationalStore):
                 raise
             except StoreOutage:
                 raise _owned_by(name, self.name) from None
+        return True
 
     def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
         """By batch number, through the block ranges that hold them."""
@@ -154,8 +165,7 @@ class PostgresStore(OperationalStore):
                 self._session.reopen()
                 if self._owned:
                     self._owned = False
-                    self._lock()
-                    self._owned = True
+                    self._owned = self._lock(shared=True)
             yield
             at_last.pop_all()
         self._busy = False

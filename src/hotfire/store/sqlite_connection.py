@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import adbc_driver_manager
 import adbc_driver_sqlite.dbapi as sqlite
@@ -31,6 +32,7 @@ _OUTAGES = {
     "database or disk is full": ("cannot grow: the disk is full", "Free some space and run the command again."),
     "disk I/O error": ("cannot be written: the disk reports an error", "Look at the disk and its free space."),
 }
+_UNWRITABLE = ("readonly database", "unable to open database file")
 _CAUSES = {
     "file is not a database": ("is not a SQLite database", "Restore it from a backup, or move it away to start anew."),
     "malformed": ("is damaged", "Restore it from a backup; the lake still holds the rows up to its marker."),
@@ -61,6 +63,29 @@ def explained(path: Path) -> Iterator[None]:
         raise _meaning(path, str(error)) from error
 
 
+def _opened(path: Path) -> sqlite.Connection:
+    """A connection in WAL mode; where the folder cannot be written, one that only looks, at a file that stays as it is.
+
+    While somebody else writes, the WAL is there, and SQLite reads beside it; a WAL that nobody holds has to be written
+    back first.
+    """
+    try:
+        with closing(sqlite.connect(str(path), autocommit=True)) as setup, setup.cursor() as cursor:
+            for pragma in (f"busy_timeout = {_BUSY_MS}", f"page_size = {_PAGE_BYTES}", "journal_mode = wal"):
+                cursor.execute(f"pragma {pragma}")
+        return sqlite.connect(str(path))
+    except adbc_driver_manager.Error as error:
+        if not path.is_file() or not any(sign in str(error) for sign in _UNWRITABLE):
+            raise
+        wal = path.with_name(f"{path.name}-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise StoreUnusable(
+                f"The store {path} is read-only, and a run that was killed has left {wal.name} beside it.",
+                "Run any command once as a user who may write there.",
+            ) from error
+        return sqlite.connect(f"file:{quote(str(path.absolute()))}?immutable=1")
+
+
 class SqliteConnection:
     """Implements `store.connection.Connection`."""
 
@@ -69,10 +94,7 @@ class SqliteConnection:
     def __init__(self, path: Path) -> None:
         self.path = path
         with explained(path), ExitStack() as unless_open:
-            with closing(sqlite.connect(str(path), autocommit=True)) as setup, setup.cursor() as cursor:
-                for pragma in (f"busy_timeout = {_BUSY_MS}", f"page_size = {_PAGE_BYTES}", "journal_mode = wal"):
-                    cursor.execute(f"pragma {pragma}")
-            self._connection = unless_open.enter_context(closing(sqlite.connect(str(path))))
+            self._connection = unless_open.enter_context(closing(_opened(path)))
             for pragma in (f"busy_timeout = {_BUSY_MS}", "temp_store = memory", "cache_size = -65536"):
                 self.query(f"pragma {pragma}")
             self.commit()
@@ -209,7 +231,8 @@ class OwnerLock:
         try:
             file = path.open("a+", encoding="ascii")
         except OSError as error:
-            raise StoreUnusable(f"The lock file {path} cannot be written: {error.strerror}.", "") from error
+            do = "Make the folder writable for this user; looking at it works as it is."
+            raise StoreUnusable(f"The lock file {path} cannot be written: {error.strerror}.", do) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

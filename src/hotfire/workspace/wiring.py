@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from hotfire.workspace.model import Settings, SourceSettings
 
 
+PATIENCE_S, SUPERVISED_S = 15.0, 2.0
+"""How long a command waits for a store that went away; where a stream is under supervision, that does it, and shows it."""
+
+
 class Workspace(AbstractContextManager["Workspace"]):
     """The parts of one workspace, opened when they are first asked for. A context manager: closes what it opened.
 
@@ -212,22 +216,25 @@ class Workspace(AbstractContextManager["Workspace"]):
         return source
 
     def _open_store(self, *, dry_run: bool = False) -> OperationalStore:
-        store = open_store(self.settings, self.clock, dry_run=dry_run)
+        patience_s = PATIENCE_S if self._spools is None else SUPERVISED_S
+        store = open_store(self.settings, self.clock, patience_s, dry_run=dry_run)
         if self._spools is not None:
             store.borrow()
         self._opened.append(store)
         return store
 
 
-def open_store(settings: Settings, clock: Clock, *, dry_run: bool = False) -> OperationalStore:
-    """The operational store that `store.url` names."""
+def open_store(
+    settings: Settings, clock: Clock, patience_s: float = PATIENCE_S, *, dry_run: bool = False
+) -> OperationalStore:
+    """The operational store that `store.url` names; a lost connection to it is taken up again for so long."""
     url = settings.store.url
     if settings.database is not None:
         return SqliteStore(settings.database, clock, dry_run=dry_run)
     if url.reveal().partition(":")[0] in ("postgresql", "postgres"):
         from hotfire.store.postgresql import PostgresStore
 
-        return PostgresStore(url.reveal(), clock, dry_run=dry_run)
+        return PostgresStore(url.reveal(), clock, dry_run=dry_run, patience_s=patience_s)
     raise UserError(
         f"The store {url!r} is of a kind this hotfire does not know.",
         "Use sqlite:///data/hotfire.db or postgresql://USER@HOST/DATABASE.",

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,14 +199,30 @@ def test_one_store_owns_its_schema(url: str, store: PostgresStore) -> None:
         assert second.open("readings", LIVE).epoch == 2
 
 
+@contextmanager
+def other_owner(url: str, *, wait: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that owns the store, says so, and is killed in the end."""
+    script = (
+        "import sys, time; from hotfire.clock import SystemClock; from hotfire.errors import OwnedElsewhere; "
+        "from hotfire.store.postgresql import PostgresStore; store = PostgresStore(sys.argv[1], SystemClock())\n"
+        "while True:\n"
+        "    try: store.own()\n"
+        "    except OwnedElsewhere:\n"
+        "        if sys.argv[2] == 'False': raise\n"
+        "    else: break\n"
+        "print('owned', flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", script, url, str(wait)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_killed_process_owns_nothing(url: str, store: PostgresStore) -> None:
     """Its session ends with it; the next owner waits that long and no longer."""
-    script = (
-        "import sys; from hotfire.clock import SystemClock; from hotfire.store.postgresql import PostgresStore; "
-        "store = PostgresStore(sys.argv[1], SystemClock()); store.own(); print('owned', flush=True); sys.stdin.read()"
-    )
-    argv = [sys.executable, "-c", script, url]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with other_owner(url) as process:
         assert process.stdout
         assert process.stdout.readline() == b"owned\n"
         with pytest.raises(OwnedElsewhere, match=f"pid {process.pid}"):
@@ -242,13 +258,29 @@ def test_a_session_that_was_ended_is_taken_up_again(url: str, store: PostgresSto
 def test_an_owner_that_lost_its_session_to_another_stops(url: str, store: PostgresStore) -> None:
     """While it was away another process has become the owner: it is named, and nothing is written."""
     epoch = store.open("readings", LIVE).epoch
-    with closing(PostgresStore(url, ManualClock())) as second:
-        execute(url, f"SELECT pg_terminate_backend({store._session._backend[0]})")  # noqa: SLF001 - of two sessions
-        later = second.open("readings", LIVE).epoch
-        with pytest.raises(OwnedElsewhere, match=f"pid {os.getpid()}"):
+    with other_owner(url, wait=True) as process:
+        execute(url, f"SELECT pg_terminate_backend({store._session._backend[0]}, 5000)")  # noqa: SLF001 - of two
+        assert process.stdout.readline() == b"owned\n"
+        with pytest.raises(OwnedElsewhere, match=f"pid {process.pid} on "):
             store.commit(outcome_of(READINGS, 1, [reading("a")]), READINGS, epoch)
-        second.commit(outcome_of(READINGS, 1, [reading("b")]), READINGS, later)
-        assert held(second, READINGS)["device"].to_list() == ["b"]
+    assert held(store, READINGS).is_empty()
+
+
+def test_sessions_of_one_process_share_what_it_owns(url: str, store: PostgresStore) -> None:
+    """Streams that go on in one process write beside its owner; if that session is lost, one of them takes the lock."""
+    store.own()
+    with closing(PostgresStore(url, SystemClock())) as lent, closing(PostgresStore(url, SystemClock())) as other:
+        lent.borrow()
+        epoch = lent.open("readings", LIVE).epoch
+        with pytest.raises(OwnedElsewhere):
+            other.own()
+        execute(url, f"SELECT pg_terminate_backend({store._session._backend[0]}, 5000)")  # noqa: SLF001 - of three
+        epoch = lent.open("readings", LIVE).epoch
+        with pytest.raises(OwnedElsewhere):
+            other.own()
+        store.start_job("one", "up", "")
+        lent.commit(outcome_of(READINGS, 1, [reading("a")]), READINGS, epoch)
+    assert held(store, READINGS).height == 1
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
