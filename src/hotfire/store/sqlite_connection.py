@@ -24,6 +24,8 @@ from hotfire.store.dialect import SQLITE, Dialect, quoted
 
 _PAGE_BYTES = 16_384
 _BUSY_MS = 10_000
+_FEW = 16
+"""At most so many rows go into a statement as values."""
 _ROWS_A_BATCH = {"adbc.sqlite.query.batch_rows": str(1 << 22)}
 """Types are inferred from a result's first batch: the batch must hold the whole result."""
 
@@ -113,10 +115,16 @@ class SqliteConnection:
             return pl.DataFrame(cursor.fetch_arrow())
 
     def given(self, rows: pl.DataFrame) -> tuple[str, list[Any]]:
-        """The rows as a temporary table, made anew each time."""
+        """A few rows as values, many as a temporary table, made anew each time."""
+        stored = _stored(rows)
+        if 0 < rows.height <= _FEW:
+            names = ", ".join(f"column{number} AS {quoted(name)}" for number, name in enumerate(rows.columns, 1))
+            one = f"({', '.join('?' * rows.width)})"
+            values = [value for row in stored.rows() for value in row]
+            return f"(SELECT {names} FROM (VALUES {', '.join([one] * rows.height)}))", values
         with explained(self.path), self._connection.cursor() as cursor:
             cursor.execute("drop table if exists temp.hf_given")
-            cursor.adbc_ingest("hf_given", _stored(rows), mode="create", temporary=True)
+            cursor.adbc_ingest("hf_given", stored, mode="create", temporary=True)
         return "temp.hf_given", []
 
     def ingest(self, table: str, rows: pl.DataFrame) -> None:
@@ -216,10 +224,8 @@ def _stored(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bindable(parameters: Sequence[Any]) -> pl.DataFrame | None:
-    columns = {}
-    for number, value in enumerate(parameters):
-        dtype = pl.Int64 if isinstance(value, int) else pl.Binary if isinstance(value, bytes) else pl.String
-        columns[str(number)] = pl.Series([value], dtype=dtype)
+    kinds = {int: pl.Int64, float: pl.Float64, bytes: pl.Binary, str: pl.String, type(None): pl.String}
+    columns = {str(at): pl.Series([value], dtype=kinds[type(value)]) for at, value in enumerate(parameters)}
     return pl.DataFrame(columns) if columns else None
 
 

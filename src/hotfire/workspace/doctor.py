@@ -15,7 +15,7 @@ from hotfire.clock import iso
 from hotfire.contract.lint import lint
 from hotfire.engine.follower import FOREIGN, is_foreign
 from hotfire.engine.loop import run
-from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged
+from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged, StoreUnusable
 from hotfire.rows import Counts, Plan
 from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
@@ -169,6 +169,8 @@ def _owner(workspace: Workspace) -> Looked:
         workspace.store.own()
     except OwnedElsewhere as error:
         return Looked("owner", ok=True, detail=error.what)
+    except StoreUnusable:
+        return Looked("owner", ok=True, detail="not to be told where the folder cannot be written")
     running = [job for job in workspace.store.query("jobs", page=100).rows(named=True) if job["status"] == "running"]
     killed = f"; job {running[0]['job_id']} ({running[0]['command']}) was killed" if running else ""
     return Looked("owner", ok=True, detail=f"idle{killed}")
@@ -199,7 +201,8 @@ def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
         yield Looked(f"lake.files/{stream}", ok=False, detail=found.detail, do=way_out(workspace, contract, found))
         return
     files = len(lake.files(stream))
-    yield Looked(f"lake.files/{stream}", ok=True, detail=f"{files:,} file{'s' * (files != 1)}, all there")
+    detail = f"{files:,} file{'s' * (files != 1)}, all there" if files else "nothing in it yet"
+    yield Looked(f"lake.files/{stream}", ok=True, detail=detail)
     for shard, committed in _shards(workspace, stream):
         marker, name = lake.marker(stream, shard), f"lake.marker/{stream}"
         if marker > _most(workspace, stream, shard, committed):
