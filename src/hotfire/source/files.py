@@ -96,13 +96,19 @@ class FileSource:
     Args:
         paths: files, folders, globs, pipes; `-` is standard input.
         stdin: what `-` reads.
+        pipes: what came through pipes, where another source has read them already.
     """
 
     def __init__(
-        self, paths: Sequence[str], settings: FileSettings, clock: Clock, stdin: BinaryIO | None = None
+        self,
+        paths: Sequence[str],
+        settings: FileSettings,
+        clock: Clock,
+        stdin: BinaryIO | None = None,
+        pipes: Pipes | None = None,
     ) -> None:
         self._paths, self._settings, self._clock = list(dict.fromkeys(paths)), settings, clock
-        self._pipes = Pipes(settings.spool, stdin, resume=settings.resume)
+        self._pipes = pipes or Pipes(settings.spool, stdin, resume=settings.resume)
         self._begun: set[str] = set()
         self._files: dict[str, _File] | None = None
         self._hasher = ThreadPoolExecutor(1, "hotfire-hash")
