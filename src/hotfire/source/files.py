@@ -38,6 +38,7 @@ class FileSettings:
     Attributes:
         spool: the folder that holds what came through pipes; None refuses them.
         resume: go on with what an interrupted run has left there.
+        awaited: a path may name no file yet.
         follow: look for new files and rows for ever; else what is there at the start is all.
     """
 
@@ -47,6 +48,7 @@ class FileSettings:
     spool: Path | None = None
     resume: bool = True
     follow: bool = False
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class FileSource:
 
     def _at(self, path: str) -> Iterator[Seen]:
         yield from (
-            one for file in listing(path, awaited=self._settings.follow) if (one := self._look(file)) and one.size
+            one for file in listing(path, awaited=self._settings.awaited) if (one := self._look(file)) and one.size
         )
 
     def _through(self, pipe: str, after: Position) -> Iterator[Seen]:

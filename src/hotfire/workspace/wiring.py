@@ -165,7 +165,8 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
         wanted = file_settings(self.settings, stream.source, _needs(contract))
-        wanted = replace(wanted, resume=not self.dry_run, follow=follow)
+        awaited = follow or (not places and self._pushed(contract.stream))
+        wanted = replace(wanted, resume=not self.dry_run, follow=follow, awaited=awaited)
         source = FileSource(paths, wanted, self.clock, pipes=self._pipes)
         self._opened.append(source)
         return source
