@@ -184,7 +184,7 @@ class _Reader:
         if read is None:
             return None
         self._position = {**self._position, **{part.place.key: part.after() for part in read.span.parts}}
-        return judged(self._flow.contract, read, self._flow.clock.now_ns())
+        return judged(self._flow.contract, read, read.received_at_ns or self._flow.clock.now_ns())
 
 
 class _Writer:

@@ -58,6 +58,7 @@ class FileRead:
     span: Span
     records: Records
     hashed: Future[str]
+    received_at_ns: int | None = None
 
     @property
     def sha256(self) -> str:
