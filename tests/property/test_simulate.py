@@ -2,95 +2,198 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotfire.simulate import dyno, engines, fleet
 from hotfire.simulate.dirt import spoil
-from hotfire.simulate.engines import COLUMNS, generate
-from hotfire.simulate.faults import DIRTY
-from hotfire.simulate.model import Label, Request
+from hotfire.simulate.faults import SPOILT
+from hotfire.simulate.model import FaultFile, Label, Request
+from hotfire.simulate.play import SIMULATORS
 
-REQUESTS = st.builds(
-    Request,
-    start_ns=st.sampled_from([0, 1_772_323_200_000_000_000, 1_772_323_200_000_000_001]),
-    hours=st.sampled_from([0.01, 0.05, 0.1, 0.5]),
-    rate_hz=st.sampled_from([0.1, 0.5, 1, 3, 4.5]),
-    assets=st.integers(1, 7),
-    seed=st.integers(0, 2**32),
-    faults=st.one_of(
-        st.sampled_from(["none", "default"]),
-        st.fixed_dictionaries({"dirty": st.dictionaries(st.sampled_from(DIRTY), st.floats(0, 0.16))}),
-    ),
-    form=st.sampled_from(["csv", "jsonl"]),
-)
+ASSETS = {"engine_telemetry": "TRE-00{}", "dyno_telemetry": "FD900/{}", "events": "device_000{}"}
+TIMES = st.sampled_from(["0 s", "7 s", "1 min", "3.5 min"])
+SHARES = ("duplicate", "out_of_order", "malformed", "out_of_range", "truncated")
 
 
-def made(request: Request) -> tuple[bytes, list[Label]]:
-    blocks = list(generate(request))
+@st.composite
+def fault_files(draw: st.DrawFn, stream: str) -> FaultFile:
+    """Faults of readings and of lines, over each other."""
+    asset = st.builds(ASSETS[stream].format, st.integers(1, 2))
+    readings = st.fixed_dictionaries(
+        {"kind": st.sampled_from(["drift", "stuck_sensor", "dropout"]), "asset": asset, "at": TIMES, "for": TIMES}
+    )
+    shares = st.fixed_dictionaries(
+        {"kind": st.sampled_from(SHARES), "size": st.sampled_from([0, 0.01, 0.1, 0.3]), "at": TIMES},
+        optional={"asset": asset, "for": TIMES},
+    )
+    delays = st.fixed_dictionaries(
+        {"kind": st.sampled_from(["late", "outage"]), "at": TIMES, "for": TIMES}, optional={"asset": asset}
+    )
+    listed = draw(st.lists(st.one_of(readings, shares, delays), max_size=5))
+    return FaultFile("faults.yaml", json.dumps({"faults": listed}))
+
+
+@st.composite
+def requests(draw: st.DrawFn, stream: str) -> Request:
+    """Some minutes of a few assets."""
+    return Request(
+        start_ns=draw(st.sampled_from([0, 1_772_323_200_000_000_000, 1_772_323_200_000_000_001])),
+        hours=draw(st.sampled_from([0.01, 0.05, 0.1, 0.2])),
+        rate_hz=draw(st.sampled_from([0.1, 0.5, 1, 3, 4.5])),
+        assets=draw(st.integers(2, 7)),
+        seed=draw(st.integers(0, 2**32)),
+        faults=draw(st.one_of(st.sampled_from(["none", "default"]), fault_files(stream))),
+        form=draw(st.sampled_from(["csv", "jsonl"])),
+    )
+
+
+streams = pytest.mark.parametrize("stream", SIMULATORS)
+
+
+def made(stream: str, request: Request) -> tuple[bytes, list[Label]]:
+    blocks = list(SIMULATORS[stream](request))
     assert [block.rows for block in blocks] == [
         block.lines.count(b"\n") - (place == 0 and request.form == "csv") for place, block in enumerate(blocks)
     ]
+    due = [instant for block in blocks for instant in block.due_ns.tolist()]
+    assert len(due) == sum(block.rows for block in blocks)
+    assert due == sorted(due)
     return b"".join(block.lines for block in blocks), [label for block in blocks for label in block.labels]
 
 
-@given(request=REQUESTS, block_rows=st.integers(1, 500))
-@settings(max_examples=20)
-def test_the_same_seed_gives_the_same_bytes_however_they_are_cut(request: Request, block_rows: int) -> None:
+@streams
+@given(data=st.data(), block_rows=st.integers(1, 500))
+@settings(max_examples=12)
+def test_the_same_seed_gives_the_same_bytes_however_they_are_cut(
+    stream: str, data: st.DataObject, block_rows: int
+) -> None:
     """Blocks are a matter of memory: bytes and labels do not depend on their size."""
-    whole, labels = made(request)
-    again, cut_labels = made(replace(request, block_rows=max(block_rows, request.assets * request.steps // 60)))
+    request = data.draw(requests(stream))
+    whole, labels = made(stream, request)
+    cut = replace(request, block_rows=max(block_rows, request.assets * request.steps // 60))
+    again, cut_labels = made(stream, cut)
     assert again == whole
     assert sorted(map(repr, cut_labels)) == sorted(map(repr, labels))
 
 
-@given(request=REQUESTS)
-@settings(max_examples=15)
-def test_another_seed_gives_other_bytes(request: Request) -> None:
+@streams
+@given(data=st.data())
+@settings(max_examples=6)
+def test_another_seed_gives_other_bytes(stream: str, data: st.DataObject) -> None:
     """The seed is what makes one simulation differ from another."""
-    assert made(request)[0] != made(replace(request, seed=request.seed + 1))[0]
+    request = data.draw(requests(stream))
+    assert made(stream, request)[0] != made(stream, replace(request, seed=request.seed + 1))[0]
 
 
-@given(request=REQUESTS)
-@settings(max_examples=30)
-def test_no_reading_is_lost_or_made_up(request: Request) -> None:
-    """Rows are readings less dropouts plus repeats: labels account for every difference."""
-    data, labels = made(request)
-    dropped = sum(label.rows for label in labels if label.fault == "dropout")
+@streams
+@given(data=st.data())
+@settings(max_examples=15)
+def test_no_reading_is_lost_or_made_up(stream: str, data: st.DataObject) -> None:
+    """Each line is a reading of the healthy simulation, or has a label; only dropouts take lines away."""
+    request = replace(data.draw(requests(stream)), form="jsonl")
+    lines, labels = made(stream, request)
     repeated = sum(label.fault == "duplicate" for label in labels)
-    header = request.form == "csv"
-    assert data.count(b"\n") - header == request.steps * request.assets - dropped + repeated
+    steps = {(label.asset, step) for label in labels if label.fault == "dropout" for step in _steps(label, request)}
+    assert lines.count(b"\n") == request.steps * request.assets - len(steps) + repeated
 
 
-@given(request=REQUESTS)
-@settings(max_examples=30)
-def test_labels_lie_in_the_simulation_and_name_their_lines(request: Request) -> None:
-    """Every label is about an engine and a time that exist; the text of a spoilt line stands at its number."""
-    data, labels = made(request)
-    lines = data.decode().split("\n")
-    last = request.instant_ns(request.steps - 1)
+def _steps(label: Label, request: Request) -> range:
+    first = int((label.since_ns - request.start_ns) * request.rate / 1_000_000_000 + 1e-3)
+    return range(first, first + label.rows)
+
+
+@streams
+@given(data=st.data())
+@settings(max_examples=15)
+def test_labels_lie_in_the_simulation_and_name_their_lines(stream: str, data: st.DataObject) -> None:
+    """Every label is about a time that exists; the text of a spoilt line stands at its number, and no number twice."""
+    request = data.draw(requests(stream))
+    whole, labels = made(stream, request)
+    lines = whole.decode().split("\n")
+    end = request.instant_ns(request.steps)
     for label in labels:
-        assert request.start_ns <= label.start_ns <= label.end_ns <= last
-        assert 1 <= int(label.asset.removeprefix("TRE-")) <= request.assets
+        assert request.start_ns <= label.since_ns <= label.until_ns < end
         assert label.rows >= 1
-        if label.line is not None:
+        if label.line is not None and label.text is not None:
             assert lines[label.line - 1] == label.text
             assert (label.check is None) == (label.fate == "duplicate")
+        elif label.line is not None:
+            assert label.asset in lines[label.line - 1]
     numbers = [label.line for label in labels if label.line is not None]
     assert len(set(numbers)) == len(numbers)
 
 
-@given(way=st.sampled_from([way for way in DIRTY if way != "duplicate"]), draw=st.floats(0, 1, exclude_max=True))
-def test_a_spoilt_line_is_never_a_sound_one(way: str, draw: float) -> None:
+KEYS = {
+    "engine_telemetry": ("engine_id", "event_time"),
+    "dyno_telemetry": ("asset_id", "event_time"),
+    "events": ("device_id", "timestamp"),
+}
+
+
+@streams
+@given(data=st.data())
+@settings(max_examples=15)
+def test_late_is_what_comes_behind_a_newer_reading_that_counts(stream: str, data: st.DataObject) -> None:
+    """Going through the lines as they arrive, with a clock for each asset, finds the labels with that fate."""
+    request = replace(data.draw(requests(stream)), form="jsonl")
+    whole, labels = made(stream, request)
+    by_line = {label.line: label for label in labels if label.line is not None}
+    asset, time = KEYS[stream]
+    clocks: dict[str, str] = {}
+    late = Counter[bool]()
+    for number, line in enumerate(whole.splitlines(), 1):
+        label = by_line.get(number)
+        if label is not None and label.fate in ("quarantined", "duplicate"):
+            continue
+        record: dict[str, Any] = orjson.loads(line)
+        behind = clocks.get(record[asset], "") > record[time]
+        assert behind == (label is not None and label.fate == "late")
+        clocks[record[asset]] = max(clocks.get(record[asset], ""), record[time])
+        late[behind] += 1
+    assert late[False]
+
+
+COLUMNS = {"engines": engines.COLUMNS, "dyno": dyno.columns_of("csv"), "fleet": fleet.COLUMNS}
+
+
+@given(
+    name=st.sampled_from(sorted(COLUMNS)),
+    form=st.sampled_from(["csv", "jsonl"]),
+    way=st.sampled_from(SPOILT),
+    draw=st.floats(0, 1, exclude_max=True),
+)
+@settings(max_examples=120)
+def test_a_spoilt_line_is_never_a_sound_one(name: str, form: Any, way: str, draw: float) -> None:
     """Wherever it is cut and whatever is replaced, a spoilt line differs, stays one line and is not empty."""
-    csv = "TRE-001,2026-03-01T00:00:00.000Z,1,steady,210.5,95.1,640.2,92.0"
-    json = '{"engine_id":"TRE-001","event_time":"2026-03-01T00:00:00Z","chamber_pressure":1.0,"fuel_flow":0.0,"temperature":25.0,"performance_score":92.0}'
-    for line in (csv, json):
-        text = spoil(way, line, COLUMNS, draw)["text"]
-        assert text
-        assert text != line
-        assert "\n" not in text
-        if way == "truncated":
-            assert line.startswith(text)
-            assert text.count(",") < 7 if line == csv else not text.endswith("}")
+    line = LINES[name, form]
+    text = spoil(way, line, COLUMNS[name], draw)["text"]
+    assert text
+    assert text != line
+    assert "\n" not in text
+    if way == "truncated":
+        assert line.startswith(text)
+    if form == "csv":
+        assert (text.count(",") != line.count(",")) == (way in {"truncated", "wrong_fields"})
+    elif way == "truncated":
+        with pytest.raises(orjson.JSONDecodeError):
+            orjson.loads(text)
+
+
+def _line(stream: str, form: Any) -> str:
+    request = Request(0, hours=0.01, assets=2, faults="none", form=form)
+    return next(iter(SIMULATORS[stream](request))).lines.decode().splitlines()[-1]
+
+
+LINES = {
+    (name, form): _line(stream, form)
+    for name, stream in zip(("engines", "dyno", "fleet"), SIMULATORS, strict=True)
+    for form in ("csv", "jsonl")
+}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hotfire.simulate.faults import Kind, Plan
+from hotfire.simulate.faults import Fault, Kind, Plan, given_to
 from hotfire.simulate.model import Request
+from hotfire.simulate.sensors import Floats, Sensors
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PHASES = ("standby", "startup", "steady", "shutdown")
 CHANNELS = ("chamber_pressure", "fuel_flow", "temperature", "performance_score")
@@ -25,29 +27,25 @@ NOISE = (1.5, 0.6, 4.0, 2.0)
 """Standard deviation of the noise in a steady burn, by channel."""
 STARTUP_S, SHUTDOWN_S = 8.0, 6.0
 
+_NONE = (0.0, 0.0)
 KINDS = {
-    "pressure_spike": Kind(("chamber_pressure",), "critical", (5, 12), (95, 120)),
-    "fuel_system_failure": Kind(("fuel_flow",), "critical", (20, 60), (0.35, 0.6)),
-    "temperature_runaway": Kind(("temperature",), "critical", (30, 90), (180, 320)),
-    "dropout": Kind(("event_time",), "warning", (5, 40)),
-    "stuck_sensor": Kind(("temperature", "chamber_pressure", "fuel_flow"), "warning", (30, 90)),
+    "pressure_spike": Kind("critical", (5, 12), {"chamber_pressure": (95, 120)}),
+    "fuel_system_failure": Kind("critical", (20, 60), {"fuel_flow": (0.35, 0.6)}),
+    "temperature_runaway": Kind("critical", (30, 90), {"temperature": (180, 320)}),
+    "dropout": Kind("warning", (5, 40), {"event_time": _NONE}),
+    "stuck_sensor": Kind("warning", (30, 90), dict.fromkeys(("temperature", "chamber_pressure", "fuel_flow"), _NONE)),
+    "drift": Kind(
+        "warning", (120, 300), {"temperature": (60, 120), "chamber_pressure": (20, 40), "fuel_flow": (8, 15)}
+    ),
 }
-"""Sizes: bar above nominal, share of the flow that is lost, kelvin above nominal."""
+"""Sizes: bar above nominal, share of the flow that is lost, kelvin above nominal; of a drift, what it comes to."""
+
+BY_CHANCE = ("pressure_spike", "fuel_system_failure", "temperature_runaway", "dropout", "stuck_sensor")
+"""Those that happen unless something else is asked for."""
 
 _OFFSETS = (0.5, 0.2, 1.5, 0.5)  # standard deviations between engines, by channel
 _HEATING_S, _COOLING_S = 1.5, 25.0  # time constants of the wall: in a burn, at rest
 _MARGIN_S = 20.0  # of steady burn before and after a fault
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault of one engine, in its readings `first` to `last` (exclusive)."""
-
-    kind: str
-    channel: str
-    first: int
-    last: int
-    size: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +92,7 @@ def readings(index: int, name: str, request: Request, plan: Plan, steps_a_block:
     offsets = np.random.default_rng([request.seed, index, 1]).normal(0, _OFFSETS)
     planned = _faults(index, name, request, plan)
     fault = next(planned, None)
-    going_on: list[Fault] = []
-    frozen: dict[Fault, float] = {}
+    sensors = Sensors(CHANNELS, _disturb)
     for low, phase, level, values in _nominal(index, request, steps_a_block):
         high = low + len(phase)
         strength = np.stack([level] * 3 + [np.ones_like(level)], axis=1)
@@ -105,8 +102,7 @@ def readings(index: int, name: str, request: Request, plan: Plan, steps_a_block:
         while fault is not None and fault.first < high:
             begun.append(fault)
             fault = next(planned, None)
-        going_on = [one for one in going_on if one.last > low] + begun
-        present = _apply(going_on, low, measured, frozen)
+        present = sensors.apply(begun, low, measured)
         possible = np.clip(measured, (0, 0, -60, 0), (350, 200, 1500, 100))
         yield Readings(phase, np.round(possible, 2) + 0.0, present, tuple(begun))
 
@@ -189,53 +185,26 @@ def _smooth(share: Floats) -> Floats:
 
 def _faults(index: int, name: str, request: Request, plan: Plan) -> Iterator[Fault]:
     """The engine's faults in order of time; those that no reading would show are left out."""
-    rate = float(request.rate)
-    if plan.random:
-        found: Iterator[tuple[str, str, float, float, float]] = _random_faults(index, request)
-    else:
-        own = sorted((one.at_s, n, one) for n, one in enumerate(plan.given) if one.asset == name)
-        found = ((one.kind, one.channel, one.at_s, one.for_s, one.size) for _, _, one in own)
-    for kind, channel, at_s, for_s, size in found:
-        first, last = math.ceil(at_s * rate), min(math.ceil((at_s + for_s) * rate), request.steps)
-        if first >= request.steps:
-            return
-        if first < last:
-            yield Fault(kind, channel, first, last, size)
+    return _random_faults(index, request) if plan.random else iter(given_to(plan, name, request))
 
 
-def _random_faults(index: int, request: Request) -> Iterator[tuple[str, str, float, float, float]]:
+def _random_faults(index: int, request: Request) -> Iterator[Fault]:
     """One in the steady part of every second burn; every kind gets its turn, and engines differ in which is next."""
-    rng = np.random.default_rng([request.seed, index, 3])
-    names = list(KINDS)
+    rng, rate = np.random.default_rng([request.seed, index, 3]), float(request.rate)
     for number, burn in enumerate(_burns(index, request)):
         if (number + index) % 2:
             continue
-        name = names[(number // 2 + index) % len(names)]
+        name = BY_CHANCE[(number // 2 + index) % len(BY_CHANCE)]
         kind = KINDS[name]
-        length, place, size = rng.uniform(*kind.duration_s), rng.random(), rng.uniform(*kind.size)
+        length, place, size = rng.uniform(*kind.duration_s), rng.random(), rng.uniform(*kind.sizes[kind.channels[0]])
         room = burn.steady_s - length - 2 * _MARGIN_S
-        at_s = burn.edges_s[1] + _MARGIN_S + place * room
-        yield name, kind.channels[rng.integers(len(kind.channels))], float(at_s), float(length), float(size)
-
-
-def _apply(faults: list[Fault], low: int, values: Floats, frozen: dict[Fault, float]) -> NDArray[np.bool_]:
-    """Change the readings from step `low` on as the faults demand; False where a reading is lost.
-
-    `frozen` holds what a stuck sensor shows, from the block where it got stuck to the next.
-    """
-    present = np.ones(len(values), dtype=np.bool_)
-    for fault in faults:
-        begin, end = max(fault.first - low, 0), min(fault.last - low, len(values))
-        if fault.kind == "dropout":
-            present[begin:end] = False
-        elif fault.kind == "stuck_sensor":
-            column = CHANNELS.index(fault.channel)
-            held = frozen.setdefault(fault, float(values[begin, column]))
-            values[begin:end, column] = held
-        else:
-            share = (np.arange(begin, end) + low - fault.first + 0.5) / (fault.last - fault.first)
-            _disturb(fault, share, values[begin:end])
-    return present
+        at_s = float(burn.edges_s[1] + _MARGIN_S + place * room)
+        channel = kind.channels[rng.integers(len(kind.channels))]
+        first, last = math.ceil(at_s * rate), min(math.ceil((at_s + float(length)) * rate), request.steps)
+        if first >= request.steps:
+            return
+        if first < last:
+            yield Fault(name, channel, first, last, float(size))
 
 
 def _disturb(fault: Fault, share: Floats, values: Floats) -> None:

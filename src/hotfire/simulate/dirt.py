@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
-import polars as pl
 
-from hotfire.simulate.faults import DIRTY
+from hotfire.simulate.faults import Window
 from hotfire.simulate.model import Label
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
-_REACH = 50  # a repeated line comes at most so many lines after the first
+SHARED = ("not_a_number", "missing_zone", "out_of_range", "truncated", "wrong_fields", "duplicate", "out_of_order")
+"""What befalls single lines by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,106 +33,86 @@ class Lines:
         instant = int(self.time_ns[at])
         return Label(self.asset[at], fault, instant, instant)
 
+    def within(self, window: Window, start_ns: int) -> NDArray[np.bool_]:
+        """Which of them a window covers."""
+        return covered(window, self.asset, self.time_ns, start_ns)
+
+
+def covered(window: Window, asset: pl.Series, time_ns: NDArray[np.int64], start_ns: int) -> NDArray[np.bool_]:
+    """Which readings a window covers. `start_ns` is the instant from which it counts."""
+    within = time_ns >= start_ns + window.at_ns
+    if window.for_ns is not None:
+        within &= time_ns < start_ns + window.at_ns + window.for_ns
+    if window.asset is not None:
+        within &= (asset == window.asset).to_numpy()
+    return within
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """What a line's fields are.
 
     Attributes:
-        names: in the order of a CSV line.
-        time: the name of the event time.
+        names: in the order of a line of cells.
+        time: the name of the event time; empty where lines have none.
         channels: those whose value may be spoilt; 99999 is out of the first two's range, and the first is required.
+        separator: between cells.
+        out_of_range: what becomes of a line with such a value.
     """
 
     names: tuple[str, ...]
     time: str
     channels: tuple[str, ...]
+    separator: str = ","
+    out_of_range: Literal["corrected", "quarantined"] = "corrected"
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """A line that is due to come again, after the line of that number (counted over all blocks, without repeats)."""
-
-    after: int
-    text: str
-    label: Label
-
-
-def soil(
-    lines: Lines, draws: NDArray[np.float64], shares: Mapping[str, float], columns: Columns, before: int
-) -> tuple[pl.Series, dict[int, Label], list[Repeat]]:
-    """Spoil some of the lines, and choose others to come again.
-
-    Args:
-        lines: as they should be.
-        draws: two a line from [0, 1): which way it is spoilt, and where.
-        shares: of lines to spoil in each way of DIRTY.
-        columns: what their fields are.
-        before: how many lines came before these.
-
-    Returns:
-        The lines, labels of the spoilt ones by place, and the repeats in the order of their lines.
-    """
-    edges = np.cumsum([shares.get(way, 0.0) for way in DIRTY])
-    chosen = np.searchsorted(edges, draws[:, 0], side="right")
-    labels: dict[int, Label] = {}
-    repeats: list[Repeat] = []
-    for at in np.flatnonzero(chosen < len(DIRTY)).tolist():
-        way, text, draw = DIRTY[chosen[at]], str(lines.text[at]), float(draws[at, 1])
-        if way == "duplicate":
-            label = replace(lines.label(at, way), text=text, fate="duplicate")
-            repeats.append(Repeat(before + at + 1 + int(draw * _REACH), text, label))
-        else:
-            labels[at] = replace(lines.label(at, way), **spoil(way, text, columns, draw))
-    if not labels:
-        return lines.text, labels, repeats
-    changed = lines.text.clone().scatter(list(labels), [label.text for label in labels.values()])
-    return changed, labels, repeats
-
-
-def insert(text: pl.Series, repeats: Sequence[Repeat], before: int) -> tuple[pl.Series, NDArray[np.int64]]:
-    """Lines with repeats among them; those that are due later come at the end.
-
-    Also gives the place of every line, and after them of every repeat, in the result.
-    """
-    size = len(text)
-    places = [min(one.after - before + 1, size) for one in repeats]
-    order = np.insert(np.arange(size), places, size + np.arange(len(repeats)))
-    whole = pl.concat([text, pl.Series([one.text for one in repeats], dtype=pl.String)])
-    return whole.gather(order), np.argsort(order)
+def drawn(lines: Lines, draws: NDArray[np.float64], windows: Sequence[Window], start_ns: int) -> NDArray[np.int64]:
+    """What befalls each line by chance: the number of a window, or -1. `draws` are one a line, from [0, 1)."""
+    found = np.full(len(draws), -1)
+    edge: NDArray[np.float64] = np.zeros(len(draws))
+    for number, window in enumerate(windows):
+        if window.kind not in SHARED:
+            continue
+        share = window.size if window.is_whole else np.where(lines.within(window, start_ns), window.size, 0.0)
+        upper = edge + share
+        found[(edge <= draws) & (draws < upper)] = number
+        edge = upper
+    return found
 
 
 def spoil(way: str, line: str, columns: Columns, draw: float) -> dict[str, Any]:
-    """Spoil one line (CSV, or JSON where it begins with a brace) in a way of DIRTY other than `duplicate`.
+    """Spoil one line (of cells, or JSON where it begins with a brace) in a way of SPOILT.
 
     `draw` from [0, 1) chooses the channel, or the place of a cut. Gives the label's text, check, channel and fate.
     """
     json = line.startswith("{")
     if way == "truncated":
-        last = len(line) if json else line.rindex(",") + 1  # a shorter last field could still be a number
+        last = len(line) if json else line.rindex(columns.separator) + 1  # a shorter last cell may still be a number
         return {"text": line[: 1 + int(draw * (last - 1))], "check": "row.parse", "fate": "quarantined"}
     if way == "wrong_fields" and not json:
-        return {"text": f"{line},0", "check": "row.parse", "fate": "quarantined"}
+        return {"text": f"{line}{columns.separator}0", "check": "row.parse", "fate": "quarantined"}
+    fate: str = "quarantined"
     if way == "missing_zone":
-        channel, check, fate = columns.time, "time", "quarantined"
+        channel, check = columns.time, "time"
     elif way == "not_a_number":
-        channel, check, fate = columns.channels[int(draw * len(columns.channels))], "type", "quarantined"
+        channel, check = columns.channels[int(draw * len(columns.channels))], "type"
     elif way == "out_of_range":
-        channel, check, fate = columns.channels[int(draw * 2)], "range", "corrected"
+        channel, check, fate = columns.channels[int(draw * 2)], "range", columns.out_of_range
     else:
-        channel, check, fate = columns.channels[0], "required", "quarantined"
-    text = (_in_json if json else _in_csv)(way, line, columns, channel)
+        channel, check = columns.channels[0], "required"
+    text = (_in_json if json else _in_cells)(way, line, columns, channel)
     return {"text": text, "check": f"{channel}.{check}", "channel": channel, "fate": fate}
 
 
 _VALUES: Mapping[str, Any] = {"not_a_number": "n/a", "out_of_range": 99999.0}
 
 
-def _in_csv(way: str, line: str, columns: Columns, column: str) -> str:
-    fields = line.split(",")
+def _in_cells(way: str, line: str, columns: Columns, column: str) -> str:
+    cells = line.split(columns.separator)
     place = columns.names.index(column)
-    fields[place] = fields[place].removesuffix("Z") if way == "missing_zone" else str(_VALUES[way])
-    return ",".join(fields)
+    cells[place] = cells[place].removesuffix("Z") if way == "missing_zone" else str(_VALUES[way])
+    return columns.separator.join(cells)
 
 
 def _in_json(way: str, line: str, _columns: Columns, column: str) -> str:

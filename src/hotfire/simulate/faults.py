@@ -1,54 +1,88 @@
-"""What can go wrong on purpose: the plan of faults, from a word or from the content of a fault file."""
+"""What can go wrong on purpose: in the readings of an asset, and to the lines that carry them."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from hotfire.errors import UserError
+from hotfire.simulate.model import Label, Request
 
-DIRTY = ("not_a_number", "missing_zone", "out_of_range", "truncated", "wrong_fields", "duplicate")
-"""Ways in which a line can be spoilt."""
+MALFORMED = ("not_a_number", "missing_zone", "truncated", "wrong_fields")
+"""Ways to spoil a line so that it cannot be stored."""
 
-DEFAULT_DIRTY: Mapping[str, float] = {
+SPOILT = (*MALFORMED, "out_of_range")
+"""Ways to spoil a line. Only `out_of_range` leaves it well-formed."""
+
+SHARES: Mapping[str, float] = {
     "not_a_number": 0.0015,
     "missing_zone": 0.00075,
     "out_of_range": 0.001,
     "truncated": 0.0005,
     "wrong_fields": 0.0005,
     "duplicate": 0.005,
+    "out_of_order": 0.005,
+    "malformed": 0.003,
+    "v2": 1.0,
 }
-"""The share of lines that are spoilt in each way, unless something else is asked for."""
+"""What befalls a share of the lines, and the share where none is said."""
+
+DELAYS: Mapping[str, tuple[float, float]] = {"late": (10.0, 60.0), "outage": (60.0, 0.0)}
+"""What befalls every line of a time: how long it lasts, and `late` by how much, in seconds, where none is said."""
+
+DEFAULT_SHARES = {way: SHARES[way] for way in (*SHARES,)[:6]}
+"""What an engine's loggers do to its lines unless something else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A fault of an engine or its sensors.
+    """A fault in an asset's readings.
 
     Attributes:
         duration_s: the shortest and the longest.
-        size: the least and the greatest, in the channel's unit or as a share; what it means is the kind's own.
-        channels: those it may show in, the main one first.
+        sizes: by channel that it may show in, the main one first: the least and the greatest size, in the channel's
+            unit or as a share; what it means is the kind's own.
     """
 
-    channels: tuple[str, ...]
     severity: str
     duration_s: tuple[float, float]
-    size: tuple[float, float] = (0.0, 0.0)
+    sizes: Mapping[str, tuple[float, float]]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that it may show in."""
+        return tuple(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One fault of a fault file: which, where, when (seconds after the start), how long and how strong."""
+    """A fault in one asset's readings, as a fault file tells it. Times are nanoseconds; `at` is since the start."""
 
     kind: str
     asset: str
-    at_s: float
-    for_s: float
+    at_ns: int
+    for_ns: int
     channel: str
     size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What befalls the lines of one asset (None: of all) for a time (None: to the end).
+
+    Attributes:
+        size: the share of lines that it befalls; of `late`, the delay in nanoseconds.
+    """
+
+    kind: str
+    size: float
+    asset: str | None = None
+    at_ns: int = 0
+    for_ns: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it covers everything."""
+        return self.asset is None and not self.at_ns and self.for_ns is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,75 +90,63 @@ class Plan:
     """What is to go wrong.
 
     Attributes:
-        random: whether the simulator chooses faults by itself.
-        given: faults to happen as written.
-        dirty: the share of lines to spoil, by way.
+        random: whether the simulator chooses faults of readings by itself.
+        given: faults of readings, to happen as written.
+        lines: what befalls lines. One thing befalls a line: a delay of its time, else the first that draws it.
     """
 
     random: bool = False
     given: tuple[Given, ...] = ()
-    dirty: Mapping[str, float] = field(default_factory=dict)
+    lines: tuple[Window, ...] = ()
 
 
-def plan(faults: str | Mapping[str, Any], kinds: Mapping[str, Kind], assets: Iterable[str]) -> Plan:
-    """Read a plan: `none`, `default`, or the content of a fault file.
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What can go wrong in a stream.
 
-    A fault file (TOML or JSON) has a list `fault` of `{kind, asset, at_s, for_s, channel?, size?}` and a table
-    `dirty` of shares by way: `{not_a_number: 0.001}`. Raises UserError about the first thing that does not fit.
+    Attributes:
+        kinds: faults of readings, by name.
+        lines: names in SHARES and DELAYS.
+        assets: every name that an asset may have.
+        default: shares of lines, for the plan `default`.
     """
-    if faults == "none":
-        return Plan()
-    if faults == "default":
-        return Plan(random=True, dirty=DEFAULT_DIRTY)
-    if isinstance(faults, str):
-        raise UserError(f"{faults!r} is no set of faults.", "Known: none, default; or name a TOML or JSON file.")
-    _known("the fault file", faults, ("fault", "dirty"))
-    dirty, listed = faults.get("dirty", {}), faults.get("fault", [])
-    if not isinstance(dirty, Mapping) or not isinstance(listed, list):
-        raise UserError("In a fault file, `fault` is a list and `dirty` a table.")
-    _known("dirty", dirty, DIRTY)
-    for way, share in dirty.items():
-        _number(f"dirty.{way}", share, 0, 1)
-    if sum(dirty.values()) > 1:
-        raise UserError("The shares of `dirty` add up to more than 1.")
-    known = set(assets)
-    return Plan(given=tuple(_given(one, n, kinds, known) for n, one in enumerate(listed, 1)), dirty=dict(dirty))
+
+    kinds: Mapping[str, Kind]
+    lines: tuple[str, ...]
+    assets: Sequence[str]
+    default: Mapping[str, float]
 
 
-def _given(one: Any, n: int, kinds: Mapping[str, Kind], assets: set[str]) -> Given:
-    what = f"fault {n}"
-    if not isinstance(one, Mapping):
-        raise UserError(f"{what} is no table.")
-    _known(what, one, ("kind", "asset", "at_s", "for_s", "channel", "size"))
-    for name in ("kind", "asset", "at_s"):
-        if name not in one:
-            raise UserError(f"{what} has no `{name}`.")
-    _known(f"{what}: kind", (one["kind"],), kinds)
-    _known(f"{what}: asset", (one["asset"],), sorted(assets))
-    kind = kinds[one["kind"]]
-    channel = one.get("channel", kind.channels[0])
-    _known(f"{what}: channel", (channel,), kind.channels)
-    return Given(
-        kind=one["kind"],
-        asset=one["asset"],
-        at_s=_number(f"{what}: at_s", one["at_s"], 0, float("inf")),
-        for_s=_number(f"{what}: for_s", one.get("for_s", sum(kind.duration_s) / 2), 0, float("inf")),
-        channel=channel,
-        size=_number(f"{what}: size", one.get("size", sum(kind.size) / 2), 0, float("inf")),
-    )
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in one asset's readings `first` to `last` (exclusive)."""
+
+    kind: str
+    channel: str
+    first: int
+    last: int
+    size: float
+
+    def label(self, asset: str, request: Request, kinds: Mapping[str, Kind]) -> Label:
+        """What a label file says of it."""
+        return Label(
+            asset=asset,
+            fault=self.kind,
+            since_ns=request.instant_ns(self.first),
+            until_ns=request.instant_ns(self.last - 1),
+            channel=None if self.channel == "event_time" else self.channel,
+            severity=kinds[self.kind].severity,
+            rows=self.last - self.first,
+        )
 
 
-def _number(what: str, value: Any, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise UserError(f"{what} is {value!r}, not a number {'from 0' if most > 1 else 'from 0 to 1'}.")
-    return float(value)
-
-
-def _known(what: str, names: Iterable[Any], known: Iterable[str]) -> None:
-    known = list(known)
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            raise UserError(
-                f"{what}: {name!r} is not known.", f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-            )
+def given_to(plan: Plan, asset: str, request: Request) -> list[Fault]:
+    """The faults that a plan gives to one asset, in order of time; those that no reading would show are left out."""
+    own = sorted((one.at_ns, number, one) for number, one in enumerate(plan.given) if one.asset == asset)
+    found = []
+    for at_ns, _, one in own:
+        first = request.step_from(at_ns)
+        last = min(request.step_from(at_ns + one.for_ns), request.steps)
+        if first < last:
+            found.append(Fault(one.kind, one.channel, first, last, one.size))
+    return found

@@ -42,7 +42,6 @@ class ListRead:
     span: Span
     sha256: str
     records: Records
-    received_at_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

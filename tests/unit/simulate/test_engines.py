@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,9 @@ import polars as pl
 import pytest
 
 from hotfire.errors import UserError
-from hotfire.simulate.burns import CHANNELS, KINDS, NOISE, STANDBY, STEADY
+from hotfire.simulate.burns import BY_CHANCE, CHANNELS, KINDS, NOISE, STANDBY, STEADY
 from hotfire.simulate.engines import generate
-from hotfire.simulate.model import Label, Request
+from hotfire.simulate.model import FaultFile, Label, Request
 
 START_NS = 1_772_323_200_000_000_000  # 2026-03-01
 
@@ -24,13 +25,14 @@ def made(request: Request) -> tuple[pl.DataFrame, list[Label]]:
     return table, [label for block in blocks for label in block.labels]
 
 
-def one_fault(kind: str, **more: Any) -> Mapping[str, Any]:
-    return {"fault": [{"kind": kind, "asset": "TRE-001", "at_s": 150, "for_s": 30, **more}]}
+def one_fault(kind: str, **more: Any) -> FaultFile:
+    fault = {"kind": kind, "asset": "TRE-001", "at": "150 s", "for": "30 s", **more}
+    return FaultFile("faults.yaml", json.dumps({"faults": [fault]}))
 
 
 def during(table: pl.DataFrame, label: Label) -> pl.DataFrame:
     instant = table["event_time"].dt.epoch("ns")
-    return table.filter((table["engine_id"] == label.asset) & (instant >= label.start_ns) & (instant <= label.end_ns))
+    return table.filter((table["engine_id"] == label.asset) & (instant >= label.since_ns) & (instant <= label.until_ns))
 
 
 def test_a_burn_has_four_phases_of_the_right_length() -> None:
@@ -79,7 +81,7 @@ def test_a_fault_shows_where_its_label_says(kind: str) -> None:
     healthy, nothing = made(Request(START_NS, hours=0.1, assets=2, faults="none"))
     broken, (label,) = made(Request(START_NS, hours=0.1, assets=2, faults=one_fault(kind)))
     assert (nothing, label.fault, label.asset, label.rows) == ([], kind, "TRE-001", 30)
-    assert (label.start_ns - START_NS, label.end_ns - START_NS) == (150_000_000_000, 179_000_000_000)
+    assert (label.since_ns - START_NS, label.until_ns - START_NS) == (150_000_000_000, 179_000_000_000)
     assert healthy.join(during(healthy, label), on=healthy.columns, how="anti").equals(
         broken.join(during(broken, label), on=broken.columns, how="anti")
     )
@@ -89,6 +91,7 @@ def test_a_fault_shows_where_its_label_says(kind: str) -> None:
 def test_faults_look_like_what_they_are() -> None:
     """Pressure peaks past its critical limit, flow starves, the wall runs hot, a sensor stands still, rows are gone."""
     _, (label,) = made(Request(START_NS, hours=0.1, assets=1, faults=one_fault("dropout")))
+    healthy = during(made(Request(START_NS, hours=0.1, assets=1, faults="none"))[0], label)
     seen = {}
     for kind in KINDS:
         table, _ = made(Request(START_NS, hours=0.1, assets=1, faults=one_fault(kind)))
@@ -98,6 +101,9 @@ def test_faults_look_like_what_they_are() -> None:
     assert seen["temperature_runaway"]["temperature"].max() > 780
     assert seen["stuck_sensor"]["temperature"].n_unique() == 1
     assert seen["dropout"].height == 0
+    away = seen["drift"]["temperature"] - healthy["temperature"]
+    assert away[:10].mean() < 20
+    assert away[-3:].mean() > 70
     for kind in ("pressure_spike", "fuel_system_failure", "temperature_runaway"):
         assert seen[kind]["performance_score"].min() < 75
 
@@ -108,7 +114,7 @@ def test_every_kind_of_fault_comes_by_default() -> None:
     blocks = list(generate(request))
     labels = [label for block in blocks for label in block.labels]
     assert {label.fault for label in labels} == {
-        *KINDS, "not_a_number", "missing_zone", "out_of_range", "truncated", "wrong_fields", "duplicate"
+        *BY_CHANCE, "not_a_number", "missing_zone", "out_of_range", "truncated", "wrong_fields", "duplicate"
     }  # fmt: skip
     healthy, _ = made(Request(START_NS, hours=2, faults="none"))
     for label in labels:
@@ -139,7 +145,7 @@ def test_instants_are_exact(rate_hz: float, second: str) -> None:
         ({"hours": 0}, "hold no reading"),
         ({"hours": -1}, "hours is -1"),
         ({"rate_hz": 0}, "rate_hz is 0"),
-        ({"assets": 1000}, "assets is 1000"),
+        ({"assets": 10_000}, "assets is 10000"),
         ({"seed": -1}, "seed is -1"),
     ],
 )
@@ -147,3 +153,9 @@ def test_a_request_that_cannot_be_is_refused(wrong: Mapping[str, Any], what: str
     """The message names the option and its value."""
     with pytest.raises(UserError, match=what):
         Request(START_NS, **wrong)
+
+
+def test_there_are_numbers_for_999_engines() -> None:
+    """More cannot be named as the contract wants it, and are refused."""
+    with pytest.raises(UserError, match="1000 engines are too many"):
+        generate(Request(START_NS, assets=1000))
