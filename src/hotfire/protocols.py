@@ -42,6 +42,10 @@ class Read(Protocol):
 
     @property
     def records(self) -> Records: ...
+    @property
+    def received_at_ns(self) -> int | None:
+        """When its records reached hotfire, to within a minute; None: just now."""
+        ...
 
 
 class Source(Protocol):

@@ -79,6 +79,7 @@ class Plan:
         received_at_ns: when the batch reached hotfire; the only instant the engine compares event times with.
         contract: the hash of the contract it is judged by.
         repair: True where the records come out of quarantine: nothing is received, rows move.
+        refused: why the store alone refuses rows, by record number; the batch is committed without them.
     """
 
     stream: str
@@ -89,6 +90,7 @@ class Plan:
     received_at_ns: int
     contract: str
     repair: bool = False
+    refused: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

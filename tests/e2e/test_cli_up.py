@@ -129,3 +129,17 @@ def test_follow_goes_on_until_it_is_stopped(fleet: Path, run: Run, lines: Any, m
         out, _ = process.communicate(timeout=30)
     document = json.loads(out)
     assert (process.returncode, document["received"], document["stored"]) == (0, 15, 15)
+
+
+def test_what_was_pushed_and_not_committed_is_taken_by_the_next_ingest(
+    fleet: Path, up: Up, run: Run, lines: Any
+) -> None:
+    """Killed with rows in the spool: `hotfire ingest` takes them, also where no file is there yet."""
+    with up(fleet) as server:
+        server.until(lambda: server.stream("events")["state"] == "running")
+        for first in range(0, 2000, 100):
+            assert server.push(lines(first, 100)).status_code == 202
+        server.stop(signal.SIGKILL)
+    assert run("ingest", "events", cwd=fleet).code == 0
+    assert stored(run, fleet) == 2000
+    assert run("balance", "--json", cwd=fleet).document["balanced"]

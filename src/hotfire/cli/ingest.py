@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hotfire.cli.jobs import Job
     from hotfire.contract.model import Contract
+    from hotfire.engine.flow import Flow
     from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
     from hotfire.rows import Counts, Fault, Outcome, Rejected
@@ -53,33 +54,38 @@ def ingest(
     """
     from hotfire.cli.jobs import job
     from hotfire.cli.up import stopping
-    from hotfire.engine.loop import once, run
+    from hotfire.engine.loop import once, run_opened
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
     settings.stream(stream)
     with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
-        flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
+        sources: list[Several] = []
         tally = Tally(unfinished=workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list())
+
+        def opened() -> Flow:
+            flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
+            sources.append(source)
+            return flow
 
         def watch(outcome: Outcome) -> None:
             tally.add(outcome)
             one.watch(outcome)
 
         with stopping() if follow else nullcontext() as stop:
-            run(flow, watch, go_on=_until(stop, source) if stop else once)
-        for problem in source.problems:
+            run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
+        for problem in sources[-1].problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
-        return _summary(one, contract, tally, source, dry_run=dry_run)
+        return _summary(one, contract, tally, sources[-1], dry_run=dry_run)
 
 
-def _until(stop: Event, source: Several) -> Pace:
+def _until(stop: Event, sources: Sequence[Several]) -> Pace:
     """Go on until it is time to stop, waiting for more where there is nothing."""
 
     def go_on(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
         if idle and not stop.is_set():
-            source.wait(_LOOK_S)
+            sources[-1].wait(_LOOK_S)
         return not stop.is_set()
 
     return go_on

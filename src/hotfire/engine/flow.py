@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -76,9 +76,10 @@ def outcome_of(
     Args:
         settle: called before the store or the lake is asked: returns once all earlier batches are committed.
     """
+    verdict = _without(batch.verdict, plan.refused)
     if contract.kind == "telemetry":
         before = Stored(partial(_stored_before, flow, contract, plan, settle), partial(_carried, flow, contract))
-        fates = sort_out(contract, batch.verdict.rows, memory, before, repair=plan.repair)
+        fates = sort_out(contract, verdict.rows, memory, before, repair=plan.repair)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
         kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
@@ -86,10 +87,10 @@ def outcome_of(
         arrived = plan.span.parts[0].place.facts["arrived"] if plan.repair else ()
         settle()
         before = Stored(partial(flow.store.stored, contract), partial(_carried, flow, contract))
-        versions = sort_versions(contract, batch.verdict.rows, before, arrived)
+        versions = sort_versions(contract, verdict.rows, before, arrived)
         kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
         assets, after = None, memory
-    rejected = {**batch.verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}
+    rejected = {**verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}
     table = _table(contract, kept, plan)
     superseded = int(table["superseded"].sum()) if "superseded" in table.columns else 0
     counts = Counts(
@@ -102,12 +103,22 @@ def outcome_of(
         corrected=int(table["corrected"].sum()),
         late=int(table["late"].sum()),
     )
-    numbers = set(table["row_no"].to_list()) if batch.verdict.corrections else set()
-    corrections = [one for one in batch.verdict.corrections if one.row_no in numbers]
+    numbers = set(table["row_no"].to_list()) if verdict.corrections else set()
+    corrections = [one for one in verdict.corrections if one.row_no in numbers]
     if plan.repair:
         repaired, retried = _moved(plan, table, rejected)
         return Outcome(plan, flow.job_id, counts, table, [], corrections, assets, repaired, retried), after
     return Outcome(plan, flow.job_id, counts, table, _rejected(batch, rejected), corrections, assets), after
+
+
+def _without(verdict: Verdict, refused: Mapping[int, str]) -> Verdict:
+    """The verdict, with the rows rejected that the store would refuse."""
+    if not refused:
+        return verdict
+    faults = {row_no: (Fault(row_no, "row.store", None, why),) for row_no, why in refused.items()}
+    rows = verdict.rows.filter(~pl.col("row_no").is_in(list(refused)))
+    corrections = [one for one in verdict.corrections if one.row_no not in refused]
+    return Verdict(rows, {**verdict.rejected, **faults}, corrections)
 
 
 def _stored_before(

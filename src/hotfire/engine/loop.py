@@ -19,7 +19,7 @@ import polars as pl
 from hotfire.engine.flow import Flow, Judged, judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
-from hotfire.errors import Refused, SourceChanged
+from hotfire.errors import Refused, RowsRefused, SourceChanged
 from hotfire.rows import Counts, Outcome, Place, Plan, Position
 
 if TYPE_CHECKING:
@@ -41,16 +41,20 @@ def once(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
     return not idle
 
 
-def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False, go_on: Pace = once) -> Counts:
+def run(
+    flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False, again: bool = False, go_on: Pace = once
+) -> Counts:
     """Take what the source has through the engine, finishing first what a crash left.
 
     Args:
         watch: told of every batch.
         repair: the source reads quarantined rows: they move and are not received anew.
+        again: go on with a repair from the batch that the store refused rows of, instead of from the first row.
         go_on: asked before every batch, and whenever there is none. A batch that is not begun with is not lost: the
             source gives it again.
 
     Raises:
+        RowsRefused: run again, with a source opened anew.
         Refused: another owner, an unusable store or lake, a source that changed under its plan. What was committed
             before stays; running again goes on from there.
     """
@@ -61,7 +65,9 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False, go
         if checkpoint.unfinished:
             outcome, memory = _finish(flow, checkpoint.unfinished, checkpoint.epoch, memory)
             follower.catch_up(outcome.plan.batch_seq - 1)
-            position, batch_seq = _past(position, outcome.plan), outcome.plan.batch_seq
+            if again or not outcome.plan.repair:
+                position = _past(position, outcome.plan)
+            batch_seq = outcome.plan.batch_seq
             total += outcome.counts
             watch(outcome)
         flow.source.acknowledge(position)
@@ -94,6 +100,22 @@ def run(flow: Flow, watch: Watcher = lambda _: None, *, repair: bool = False, go
     return total
 
 
+def run_opened(
+    opened: Callable[[], Flow], watch: Watcher = lambda _: None, *, repair: bool = False, go_on: Pace = once
+) -> None:
+    """As `run`, with a flow opened anew wherever the store alone can tell that rows are bad."""
+    again = False
+    while True:
+        flow = opened()
+        try:
+            run(flow, watch, repair=repair, again=again, go_on=go_on)
+        except RowsRefused:
+            again = True
+            flow.source.close()
+        else:
+            return
+
+
 def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome, Memory]:
     """Commit a batch that was planned and not committed: the same rows, judged by the same contract."""
     do = "Bring it back as it was, or run `hotfire doctor --repair` to drop the plan, which had no effects."
@@ -112,7 +134,23 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
 
 
 def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> None:
-    """The commit point. Rows that are kept only in the lake are there before it, fenced by the batch number."""
+    """The commit point. Rows that are kept only in the lake are there before it, fenced by the batch number.
+
+    Raises:
+        RowsRefused: the store alone could tell that rows are bad. They are written into the plan: the next run commits
+            the batch without them.
+    """
+    try:
+        _committed(flow, outcome, contract, epoch)
+    except RowsRefused as refused:
+        plan = outcome.plan
+        if not refused.reasons.keys() - plan.refused.keys():
+            raise Refused(refused.what, refused.do) from refused
+        flow.store.plan(replace(plan, refused={**plan.refused, **refused.reasons}), epoch)
+        raise
+
+
+def _committed(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> None:
     if flow.lake_only and flow.lake and not flow.dry_run:
         flow.lake.append(contract, flow.shard, outcome.plan.batch_seq, outcome.rows)
         flow.store.commit(replace(outcome, rows=outcome.rows.clear()), contract, epoch)
@@ -146,7 +184,7 @@ class _Reader:
         if read is None:
             return None
         self._position = {**self._position, **{part.place.key: part.after() for part in read.span.parts}}
-        return judged(self._flow.contract, read, self._flow.clock.now_ns())
+        return judged(self._flow.contract, read, read.received_at_ns or self._flow.clock.now_ns())
 
 
 class _Writer:
@@ -186,7 +224,7 @@ class _Writer:
 
 
 def _past(position: Position, plan: Plan) -> Mapping[str, Place]:
-    return position if plan.repair else {**position, **{part.place.key: part.after() for part in plan.span.parts}}
+    return {**position, **{part.place.key: part.after() for part in plan.span.parts}}
 
 
 def _memory(flow: Flow) -> Memory:

@@ -10,7 +10,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Literal
 
 from hotfire.engine.loop import run
-from hotfire.errors import HotfireError
+from hotfire.errors import HotfireError, RowsRefused
 
 if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
@@ -98,6 +98,8 @@ class Live:
             try:
                 with self._opened() as (flow, wait):
                     run(flow, self._committed, go_on=lambda idle: self._go_on(wait, idle=idle))
+            except RowsRefused:
+                continue
             except HotfireError as error:
                 self._failed(error.what, error.do)
             except Exception as error:  # noqa: BLE001 - the boundary of a stream: whatever it is, the others go on

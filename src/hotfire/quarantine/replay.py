@@ -32,6 +32,7 @@ class QuarantineRead:
     span: Span
     sha256: str
     records: Records
+    received_at_ns: int | None = None
 
 
 class QuarantineSource:

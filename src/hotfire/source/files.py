@@ -38,6 +38,7 @@ class FileSettings:
     Attributes:
         spool: the folder that holds what came through pipes; None refuses them.
         resume: go on with what an interrupted run has left there.
+        awaited: a path may name no file yet.
         follow: look for new files and rows for ever; else what is there at the start is all.
     """
 
@@ -47,6 +48,7 @@ class FileSettings:
     spool: Path | None = None
     resume: bool = True
     follow: bool = False
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class FileRead:
     span: Span
     records: Records
     hashed: Future[str]
+    received_at_ns: int | None = None
 
     @property
     def sha256(self) -> str:
@@ -96,13 +99,19 @@ class FileSource:
     Args:
         paths: files, folders, globs, pipes; `-` is standard input.
         stdin: what `-` reads.
+        pipes: what came through pipes, where another source has read them already.
     """
 
     def __init__(
-        self, paths: Sequence[str], settings: FileSettings, clock: Clock, stdin: BinaryIO | None = None
+        self,
+        paths: Sequence[str],
+        settings: FileSettings,
+        clock: Clock,
+        stdin: BinaryIO | None = None,
+        pipes: Pipes | None = None,
     ) -> None:
         self._paths, self._settings, self._clock = list(dict.fromkeys(paths)), settings, clock
-        self._pipes = Pipes(settings.spool, stdin, resume=settings.resume)
+        self._pipes = pipes or Pipes(settings.spool, stdin, resume=settings.resume)
         self._begun: set[str] = set()
         self._files: dict[str, _File] | None = None
         self._hasher = ThreadPoolExecutor(1, "hotfire-hash")
@@ -176,7 +185,7 @@ class FileSource:
 
     def _at(self, path: str) -> Iterator[Seen]:
         yield from (
-            one for file in listing(path, awaited=self._settings.follow) if (one := self._look(file)) and one.size
+            one for file in listing(path, awaited=self._settings.awaited) if (one := self._look(file)) and one.size
         )
 
     def _through(self, pipe: str, after: Position) -> Iterator[Seen]:

@@ -89,13 +89,15 @@ class PostgresServer:
             self._process = None
 
     def _reach(self) -> None:
-        """Have the programs where the user that the server runs as can read them."""
+        """Have the programs where the user that the server runs as can read them; the wheel's libraries beside them."""
         try:
             self._call("initdb", "--version")
         except PermissionError:
-            own = self.folder / "programs"
-            shutil.copytree(self._programs.parent, own)
-            self._programs = own / self._programs.name
+            package = self._programs.parent.parent
+            for folder in (package, package.with_name(f"{package.name}.libs")):
+                if folder.exists():
+                    shutil.copytree(folder, self.folder / folder.name)
+            self._programs = self.folder / package.name / self._programs.relative_to(package)
 
     def _call(self, program: str, *arguments: str) -> None:
         argv = [str(self._programs / program), *arguments]

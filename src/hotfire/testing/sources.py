@@ -42,6 +42,7 @@ class ListRead:
     span: Span
     sha256: str
     records: Records
+    received_at_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

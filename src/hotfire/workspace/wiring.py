@@ -25,6 +25,7 @@ from hotfire.source.formats.reading import Counter, Wanted
 from hotfire.source.several import NowAndThen, Several
 from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
 from hotfire.source.spool.writer import Spool, SpoolLimits
+from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
@@ -73,6 +74,11 @@ class Workspace(AbstractContextManager["Workspace"]):
     def lake(self) -> DeltaLake:
         """The lake that follows the store."""
         return DeltaLake(self.settings.lake_url, self.store.incarnation)
+
+    @cached_property
+    def _pipes(self) -> Pipes:
+        """What came through pipes: they can be read only once."""
+        return Pipes(self.settings.data / "spool", None, resume=not self.dry_run)
 
     def contract(self, stream: str) -> Contract:
         """The stream's contract as it stands in the workspace."""
@@ -159,8 +165,9 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
         wanted = file_settings(self.settings, stream.source, _needs(contract))
-        wanted = replace(wanted, resume=not self.dry_run, follow=follow)
-        source = FileSource(paths, wanted, self.clock)
+        awaited = follow or (not places and self._pushed(contract.stream))
+        wanted = replace(wanted, resume=not self.dry_run, follow=follow, awaited=awaited)
+        source = FileSource(paths, wanted, self.clock, pipes=self._pipes)
         self._opened.append(source)
         return source
 

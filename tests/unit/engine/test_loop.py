@@ -13,8 +13,9 @@ import pytest
 from hotfire.contract.model import Column, Contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
-from hotfire.errors import LakeUnusable, OwnedElsewhere, Refused, SourceChanged
+from hotfire.errors import LakeUnusable, OwnedElsewhere, Refused, RowsRefused, SourceChanged
 from hotfire.rows import LIVE, Outcome, Position
+from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse
 from hotfire.testing.sources import CRASH, END, Crash, ListSource
@@ -302,3 +303,23 @@ def test_rows_of_the_store_are_known_where_the_lake_alone_goes_on(bench: Path) -
     only.run(ListSource([*items(4), *items(4), *items(1, 9)], 2))
     came = only.came()
     assert (came.totals["stored"], came.totals["duplicate"], len(came.lake)) == (5, 4, 5)
+
+
+def test_rows_that_only_the_store_refuses_are_quarantined_and_nothing_else(stand: Stand) -> None:
+    """A trigger of the database's own: the batch is planned anew without them, and committed once."""
+    with closing(stand.store()) as store, closing(SqliteConnection(store.path)) as connection:
+        connection.query(
+            "CREATE TRIGGER sevens BEFORE INSERT ON s WHEN NEW.x = 7.0 BEGIN SELECT RAISE(ABORT, 'no sevens'); END"
+        )
+        connection.commit()
+    rows = [{"a": "A", "t": t, "x": 7.0 if t in (3, 4, 11) else 1.0} for t in range(14)]
+    for _ in range(4):
+        try:
+            stand.run(ListSource(rows, 5))
+            break
+        except RowsRefused:
+            continue
+    came = stand.came()
+    assert [no for no, fate in came.fates.items() if fate == ("open", "row.store")] == [3, 4, 11]
+    assert (came.totals["stored"], came.totals["quarantined"], len(came.lake)) == (11, 3, 11)
+    assert stand.balance().differences == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -281,3 +282,20 @@ def test_a_planned_batch_that_is_gone_is_refused(open_spool: Open) -> None:
     for span in (read.span, replace(read.span, parts=(replace(part, rows=4),))):
         with pytest.raises(SourceChanged, match="no longer holds what a planned batch was read from"):
             SpoolSource(open_spool()).reread(span)
+
+
+def test_a_batch_has_rows_of_one_minute(tmp_path: Path) -> None:
+    """What waited for an hour is not received together with what comes now: each batch has its own instant."""
+    clock = ManualClock()
+    with closing(Spool(tmp_path / "s", clock)) as spool:
+        for wait_s in (0, 59, 2, 3600):
+            clock.sleep(wait_s)
+            future = spool.append(b'{"a": 1}\n')
+            assert future is not None
+            future.result()
+        source, position, found = SpoolSource(spool), {}, []
+        while (read := source.poll(position)) is not None:
+            position = {part.place.key: part.after() for part in read.span.parts}
+            found.append((read.span.rows, read.received_at_ns))
+    start = ManualClock().now_ns()
+    assert found == [(2, start + 59 * 10**9), (1, start + 61 * 10**9), (1, start + 3661 * 10**9)]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEY = "spool-"
 """The keys of a spool's places begin like this, and no others'."""
 _BLOCK = 1 << 20
+_WITHIN_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,12 @@ class SpoolSettings:
 
 @dataclass(frozen=True, slots=True)
 class SpoolRead:
-    """What one poll brought. `received_at_ns`: when the oldest of it reached hotfire; 0 where that is damaged."""
+    """What one poll brought. `received_at_ns`: when the newest of it reached hotfire; None where that is damaged."""
 
     span: Span
     sha256: str
     records: Records
-    received_at_ns: int
+    received_at_ns: int | None
 
 
 class SpoolSource:
@@ -153,8 +154,13 @@ class SpoolSource:
 
 
 def _batch(pieces: Iterable[Piece], size: int) -> Iterator[Piece]:
-    """Pieces up to so many bytes, but at least one."""
+    """Pieces up to so many bytes, but at least one, that came within a minute: a batch has one instant of receipt."""
+    since_ns: int | None = None
     for piece in pieces:
+        if isinstance(piece.item, Frame):
+            since_ns = since_ns or piece.item.received_at_ns
+            if not 0 <= piece.item.received_at_ns - since_ns <= _WITHIN_NS:
+                return
         yield piece
         size -= len(piece.data)
         if size <= 0:
@@ -185,11 +191,12 @@ def _generation(key: str) -> int:
 
 
 def _read(part: Part, found: Sequence[Run]) -> SpoolRead:
-    sha, first = hashlib.sha256(), found[0].pieces[0].item
+    sha = hashlib.sha256()
     full = [run for run in found if run.rows]
     for run in full:
         sha.update(run.data)
     groups = [run.records(part.place) for run in full]
-    received_at_ns = first.received_at_ns if isinstance(first, Frame) else 0
+    frames = [piece.item for run in found for piece in run.pieces if isinstance(piece.item, Frame)]
+    received_at_ns = max((frame.received_at_ns for frame in frames), default=None)
     records = groups[0] if len(groups) == 1 else Joined(groups)
     return SpoolRead(Span((part,)), sha.hexdigest(), records, received_at_ns)
