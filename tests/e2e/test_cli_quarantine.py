@@ -38,6 +38,8 @@ def test_the_list_can_be_narrowed(hotfire: Run) -> None:
     assert numbers(hotfire("quarantine", "list", "--state", "repaired", "--json").document) == []
     assert numbers(hotfire("quarantine", "list", "--stream", "boxes", "--json").document) == []
     assert "events.jsonl:11" in hotfire("quarantine", "list").out
+    assert "Did you mean pressure.range?" in hotfire("quarantine", "list", "--check", "presure.range").out
+    assert "Checks that were broken: humidity.required, " in hotfire("quarantine", "list", "--check", "x").out
 
 
 def test_the_caret_stands_under_the_bad_value(hotfire: Run) -> None:
@@ -115,6 +117,8 @@ def test_a_mended_contract_lets_rows_out(run: Run, make: Any, fleet: Path) -> No
     assert {name: done[name] for name in told} == told
     again = run("quarantine", "replay", "events", "--json", cwd=fleet).document
     assert (again["moved"], again["still"]) == (0, 8)
+    none = run("quarantine", "replay", "events", "--check", "x", cwd=fleet).out
+    assert none == "events  no row that broke x is in quarantine\n"
     balance = run("balance", "events", "--json", cwd=fleet).document
     assert balance["balanced"]
     assert [balance["streams"][0][name] for name in ("received", "stored", "quarantined")] == [200, 188, 8]

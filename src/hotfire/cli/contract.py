@@ -110,6 +110,9 @@ def _texts(targets: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]
         yield shown_place(file), texts
     if len(files) == len(targets) and targets:
         return
+    for target in targets:
+        if target not in files and (target.endswith((".yaml", ".yml")) or "/" in target):
+            raise UserError(f"There is no file {target}.", "Name a file, or a stream of the workspace.")
     settings = settings_of()
     folders = [name for name in settings.streams if (settings.folder / "contracts" / name).is_dir()]
     for name in [target for target in targets if target not in files] or folders:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,14 +54,18 @@ def list_rows(stream: str, check: str, state: str, limit: int) -> Answer:
         settings.stream(stream)
     wanted = "" if state == "all" else state
     found: list[dict[str, Any]] = []
+    checks: set[str] = set()
     with Workspace(settings) as workspace:
         for row, faults in _rows(workspace, stream, wanted):
-            if check in {"", *(fault.check for fault in faults)}:
+            broken = {fault.check for fault in faults}
+            checks |= broken
+            if check in {"", *broken}:
                 found.append(_listed(row, faults))
             if len(found) > limit:
                 break
     more, found = len(found) > limit, found[:limit]
-    return Answer({"rows": found, "more": more}, _list_lines(found, state, more=more))
+    lines = _list_lines(found, more=more) if found else _none(state, check, checks)
+    return Answer({"rows": found, "more": more}, lines)
 
 
 @click.command(cls=Command)
@@ -96,7 +101,7 @@ def replay(stream: str | None, check: str, *, dry_run: bool) -> Answer:
     document = found[0] if stream else {**totals, "checks": _merged([one["checks"] for one in found]), "streams": found}
     if dry_run:
         document = {**document, "dry_run": True}
-    return Answer(document, _replay_lines(found, settings.engine.quarantine_tries, dry_run=dry_run))
+    return Answer(document, _replay_lines(found, check, settings.engine.quarantine_tries, dry_run=dry_run))
 
 
 @click.command(cls=Command)
@@ -113,7 +118,7 @@ def discard(quarantine_ids: tuple[int, ...], reason: str) -> Answer:
         done = [number for number in dict.fromkeys(quarantine_ids) if workspace.store.discard(number, reason)]
         left = [number for number in dict.fromkeys(quarantine_ids) if number not in done]
         one.summary = {"discarded": done, "not_open": left, "reason": reason}
-    lines = [f"discarded {counted(len(done), 'row')}: {reason}"]
+    lines = [f"discarded {counted(len(done), 'row')}: {reason}"] if done else []
     lines += [f"row {number} is not open in quarantine" for number in left]
     return Answer(one.summary, lines, 2 if left else 0)
 
@@ -150,10 +155,17 @@ def _listed(row: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
     return {**{name: row[name] for name in names}, "checks": checks_of(faults), "reason": row["reason"]}
 
 
-def _list_lines(found: Sequence[Mapping[str, Any]], state: str, *, more: bool) -> Iterator[str]:
-    if not found:
+def _none(state: str, check: str, checks: Iterable[str]) -> Iterator[str]:
+    """Why a list is empty: nothing is there, or nothing that broke the check."""
+    if not check or not checks:
         yield "Nothing is in quarantine." if state == "open" else f"No such rows ({state})."
         return
+    near = difflib.get_close_matches(check, checks, n=1)
+    meant = f"Did you mean {near[0]}?" if near else f"Checks that were broken: {', '.join(sorted(checks))}."
+    yield f"No such row broke {check}. {meant}"
+
+
+def _list_lines(found: Sequence[Mapping[str, Any]], *, more: bool) -> Iterator[str]:
     rows = []
     for one in found:
         first, others = one["checks"][0], len(one["checks"]) - 1
@@ -225,13 +237,17 @@ def _replayed(workspace: Workspace, stream: str, check: str) -> dict[str, Any]:
     return one.summary
 
 
-def _replay_lines(found: Sequence[Mapping[str, Any]], tries: int, *, dry_run: bool) -> Iterator[str]:
+def _replay_lines(found: Sequence[Mapping[str, Any]], check: str, tries: int, *, dry_run: bool) -> Iterator[str]:
     width = max((len(one["stream"]) for one in found), default=0)
     for one in found:
+        if not (one["moved"] or one["still"] or one["given_up"]):
+            which = f"no row that broke {check}" if check else "nothing"
+            yield f"{one['stream'].ljust(width)}  {which} is in quarantine"
+            continue
         still = f", still in quarantine {one['still']:,}" if one["still"] else ""
         yield f"{one['stream'].ljust(width)}  {equation(one, 'moved')}{still}"
-        for check, number in one["checks"].items():
-            yield f"{number:>8,}  {check}"
+        for broken, number in one["checks"].items():
+            yield f"{number:>8,}  {broken}"
         if one["given_up"]:
             yield f"  {one['given_up']:,} rows were tried {tries} times in vain and are left alone."
             yield f"  Discard them ({hint('quarantine discard ID --reason TEXT')}), or raise engine.quarantine_tries."

@@ -114,7 +114,7 @@ def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> 
         # The message suggests columns: it must know all of them.
         frame = _run_or_explain(statement, tables, Named(named.tables, None, None))
     except duckdb.Error as error:
-        raise _explained(error, tables) from error
+        raise _explained(error, tables, named) from error
     known = labels(frame.columns, named.made, _contracts(named, tables))
     return Result(*converted(frame, known, units or {}))
 
@@ -123,7 +123,7 @@ def _run_or_explain(statement: str, tables: Tables, named: Named) -> pl.DataFram
     try:
         return _run(statement, tables, named)
     except duckdb.Error as error:
-        raise _explained(error, tables) from error
+        raise _explained(error, tables, named) from error
 
 
 def _run(statement: str, tables: Tables, named: Named) -> pl.DataFrame:
@@ -207,7 +207,7 @@ def _unique(columns: Sequence[str]) -> list[str]:
     return seen
 
 
-def _explained(error: duckdb.Error, tables: Tables) -> UserError | Refused:
+def _explained(error: duckdb.Error, tables: Tables, named: Named) -> UserError | Refused:
     """DuckDB's message, with suggestions from what the workspace has."""
     text = str(error)
     damaged = isinstance(error, duckdb.InvalidInputException) and re.search(r"file ['\"].*\.parquet['\"]", text)
@@ -219,9 +219,11 @@ def _explained(error: duckdb.Error, tables: Tables) -> UserError | Refused:
         )
     missing = text.partition("Table with name ")[2].partition(" does not exist")[0]
     if isinstance(error, duckdb.CatalogException) and missing:
-        near = difflib.get_close_matches(missing.lower(), tables.names, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        return UserError(f"There is no table {missing}.", f"{hint}There are {', '.join(tables.names)}.")
+        schema = "lake." if ("lake", missing.lower()) in named.tables else ""
+        near = difflib.get_close_matches(f"{schema}{missing.lower()}", tables.names, n=1)
+        own = [name for name in tables.names if not name.startswith("hf_")]
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(own)}; SHOW TABLES tells all."
+        return UserError(f"There is no table {schema}{missing}.", hint)
     return UserError(text)
 
 

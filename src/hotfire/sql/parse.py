@@ -50,6 +50,8 @@ def one_reading_statement(text: str) -> str:
         duckdb.ParserException: it is not SQL.
     """
     statements = duckdb.extract_statements(text)
+    if not statements:
+        raise UserError("There is no statement.", "Ask something: select count(*) from STREAM.")
     if len(statements) != 1:
         raise UserError(f"hotfire sql takes one statement, not {len(statements)}.", "Run them one after another.")
     statement = statements[0]

@@ -40,11 +40,11 @@ def meant(file: str, folder: Path, known: Mapping[str, Collection[Place]]) -> se
     return set()
 
 
-def near(file: str, known: Mapping[str, Collection[Place]]) -> str:
-    """The file among the known ones that is called most like this; empty where none is."""
+def near(file: str, folder: Path, known: Mapping[str, Collection[Place]]) -> str:
+    """The file among the known ones that is called most like this, from the workspace; empty where none is."""
     names = {Path(_label(places)).name: _label(places) for places in known.values()}
     close = difflib.get_close_matches(Path(file).name, names, n=1)
-    return names[close[0]] if close else ""
+    return names[close[0]].removeprefix(f"{folder}/") if close else ""
 
 
 def relocated(part: Part, folder: Path, file: str) -> Part:

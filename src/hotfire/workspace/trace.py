@@ -83,7 +83,7 @@ def trace(workspace: Workspace, file: str, line: int) -> Iterator[Traced]:
     known = _known(workspace)
     keys = meant(file, workspace.settings.folder, known)
     if not keys:
-        like = near(file, known)
+        like = near(file, workspace.settings.folder, known)
         hint = f"Did you mean {like}?" if like else "Name it as `ingest` did, or by the end of its path."
         raise UserError(f"No stream has read {file}.", hint)
     for stream in workspace.settings.streams:

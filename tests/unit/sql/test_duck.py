@@ -225,8 +225,10 @@ def test_everything_else_is_refused(stand: Stand, text: str, monkeypatch: pytest
     [
         ("select valeu from readings", 'column "valeu" not found', ""),
         ("from reading", "There is no table reading.", "Did you mean readings?"),
-        ("from zzz", "There is no table zzz.", "There are readings, hf_ledger, lake.readings."),
+        ("from zzz", "There is no table zzz.", "There are readings, lake.readings; SHOW TABLES tells all."),
+        ("from lake.reading", "There is no table lake.reading.", "Did you mean lake.readings?"),
         ("select 1 +", "syntax error", ""),
+        ("", "There is no statement.", "select count(*) from STREAM"),
         ("drop table readings", "DROP is refused", "Use SELECT"),
     ],
 )
