@@ -88,9 +88,9 @@ def test_every_command_says_the_same_of_both_stores(
     assert hotfire.read(other, "events").drop("batch_seq").equals(read.drop("batch_seq"))
 
 
-def test_the_doctor_looks_at_it(run: Run, make: Any, fleet: Path, new_store_url: Callable[[], str]) -> None:
+def test_the_doctor_looks_at_it(run: Run, make: Any, fleet: Path, server: PostgresServer) -> None:
     """It names the database without its password, and finds nothing wrong."""
-    url = new_store_url().replace("postgres@", "postgres:geheim@")
+    url = server.url("looked_at").replace("postgres@", "postgres:geheim@")
     make.write(fleet / "events.jsonl", make.dirty(100))
     assert run("ingest", "events", "--from", "events.jsonl", cwd=fleet, HOTFIRE_STORE__URL=url).code == 0
     for words in (("doctor", "--json"), ("doctor", "--repair", "--json")):

@@ -126,19 +126,22 @@ class OperationalStore:
             self._look_after_lease()
         else:
             self.own()
-        self._write(
-            "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "
-            "ON CONFLICT (stream, shard) DO UPDATE SET epoch = hf_checkpoint.epoch + 1",
-            [stream, shard],
+        opened = self._writing(
+            lambda: self._connection.query(
+                "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "
+                "ON CONFLICT (stream, shard) DO UPDATE SET epoch = hf_checkpoint.epoch + 1 "
+                "RETURNING epoch, committed_seq",
+                [stream, shard],
+            )
         )
-        own = self._standing(stream, shard)
+        epoch, committed_seq = opened.row(0)
         plans = self.query("unfinished_plans", stream=stream).rows(named=True)
         unfinished = next((row["plan"] for row in plans if row["shard"] == shard), None)
         return Checkpoint(
             stream,
             shard,
-            own["epoch"],
-            own["committed_seq"],
+            epoch,
+            committed_seq,
             {place.key: place for place in self._places(stream, shard)},
             msgspec.json.decode(unfinished, type=Plan) if unfinished else None,
         )

@@ -566,13 +566,38 @@ def test_a_view_on_a_table_that_is_made_anew_is_named(url: str, store: PostgresS
     assert store.major("readings") == 1
 
 
-def test_a_user_without_rights_is_told(url: str, store: PostgresStore) -> None:
+def test_a_user_without_rights_is_told(own_server: PostgresServer) -> None:
     """What is missing, and that it is no outage."""
+    url = own_server.url("forbidden")
     execute(url, "DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN")
     with pytest.raises(StoreUnusable, match="does not allow") as refused:
         PostgresStore(url.replace("postgres@", "guest@"), ManualClock())
     assert not isinstance(refused.value, StoreOutage)
     execute(url, "DROP ROLE guest")
+
+
+@pytest.mark.parametrize(
+    ("where", "said", "passing"),
+    [
+        ("postgres@/nowhere", "does not know", False),
+        ("stranger@/postgres", "does not know", False),
+        ("crowded@/postgres", "no connection free", True),
+    ],
+)
+def test_why_no_connection_is_made_is_told(
+    own_server: PostgresServer,
+    where: str,
+    said: str,
+    passing: bool,  # noqa: FBT001
+) -> None:
+    """What the user can mend is no outage; what may be over soon is one."""
+    url = own_server.url("public")
+    execute(url, "DROP ROLE IF EXISTS crowded", "CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    with pytest.raises(StoreUnusable, match=said) as refused:
+        PostgresStore(url.replace("postgres@/postgres", where), ManualClock(), patience_s=0)
+    assert isinstance(refused.value, StoreOutage) == passing
+    assert refused.value.do
+    execute(url, "DROP ROLE crowded")
 
 
 def test_a_plan_may_be_dropped(store: PostgresStore) -> None:
