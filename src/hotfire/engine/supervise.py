@@ -22,7 +22,7 @@ Stood = Callable[[str, "Standing"], None]
 Wait = Callable[[float], object]
 """Returns when there may be more to read, or after so many seconds at the latest."""
 
-FIRST_S, LONGEST_S = 0.5, 30.0
+FIRST_S, LONGEST_S = 0.5, 10.0
 """How long to wait after the first outage in a row, and at most; each wait is twice the one before, and a random part
 of it, so that streams that failed together do not come back together."""
 LOOK_S = 0.25

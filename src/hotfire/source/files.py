@@ -116,6 +116,7 @@ class FileSource:
         self._files: dict[str, _File] | None = None
         self._hasher = ThreadPoolExecutor(1, "hotfire-hash")
         self._acknowledged: Position = {}
+        self._rotated: dict[str, Path] = {}
         self._left_out: dict[Path, tuple[int, int]] = {}
         self.problems: list[UserError] = []
 
@@ -170,6 +171,8 @@ class FileSource:
         seen: list[Seen] = []
         for path in self._paths:
             seen += self._through(path, after) if is_pipe(path) else self._at(path)
+        if self._settings.follow:
+            seen += self._rotated_away(seen, after)
         known = {place.key: place for place in after.values()}
         known = {key: file.place for key, file in (self._files or {}).items()} | known
         for file in (self._files or {}).values():
@@ -182,6 +185,20 @@ class FileSource:
             file = _File(one, place, settled, broken=broken)
             self._files[place.key] = file
             _refuse_shrunk(file)
+
+    def _rotated_away(self, seen: Sequence[Seen], after: Position) -> Iterator[Seen]:
+        """Files that were followed and go by another name in their folder now, until they are read to the end."""
+        here = {one.inode for one in seen}
+        for file in (self._files or {}).values():
+            if file.seen.inode not in here and not file.seen.pipe:
+                for other in _siblings(file.seen):
+                    self._rotated[file.place.key] = other
+        for key, path in list(self._rotated.items()):
+            one = self._look(path) if path.exists() else None
+            if one is None or one.inode in here or _read_out(one, after.get(key), self._clock.now_ns()):
+                del self._rotated[key]
+            else:
+                yield one
 
     def _at(self, path: str) -> Iterator[Seen]:
         yield from (
@@ -307,6 +324,20 @@ def _records(taken: Sequence[Taken]) -> Records:
         reading = Reading.of(one.part.place.facts["reading"])
         groups.append(derived(ParquetRows(one.part, one.frame), [(one.part.rows, reading)]))
     return groups[0] if len(groups) == 1 else Joined(groups)
+
+
+def _siblings(seen: Seen) -> list[Path]:
+    """The file under another name in its folder; none where it is gone."""
+    try:
+        entries = list(os.scandir(seen.path.parent))
+    except OSError:
+        return []
+    return [Path(one.path) for one in entries if one.inode() == seen.inode[1] and one.is_file(follow_symlinks=False)]
+
+
+def _read_out(seen: Seen, place: Place | None, now_ns: int) -> bool:
+    """Whether a file that was rotated away is read to its end and has not grown for a while."""
+    return place is not None and place.offset >= seen.size and now_ns - seen.mtime_ns >= SETTLED_NS
 
 
 def _hash(taken: Sequence[Taken]) -> str:

@@ -502,3 +502,54 @@ def test_parquet_is_not_read_as_text(tmp_path: Path) -> None:
     files = source(tmp_path, wanted=Wanted(format="jsonl"))
     assert files.poll({}) is None
     assert "is Parquet, and the setting `format` says jsonl" in files.problems[0].what
+
+
+def followed(path: object, clock: ManualClock) -> Callable[[], list[object]]:
+    """A source that goes on; each call gives the values of `v` that have come since."""
+    files = opened(path, FileSettings(follow=True, awaited=True), clock)
+    position: dict[str, Place] = {}
+
+    def more() -> list[object]:
+        values: list[object] = []
+        while read := files.poll(position):
+            values += read.records.decode(FIELDS).frame["v"].to_list()
+            position.update({part.place.key: part.after() for part in read.span.parts})
+        return values
+
+    return more
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "*.jsonl", "*"])
+def test_a_file_that_is_rotated_away_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    """Renamed while rows of it are unread, it is finished under its new name, and the new file is taken as well."""
+    log, old = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+    line = '{{"t": "x", "v": {}}}\n'.format
+    more = followed(tmp_path / name, ManualClock(log.parent.stat().st_mtime_ns))
+    assert more() == []
+    log.write_text(line(1))
+    assert more() == [1.0]
+    with log.open("a") as file:
+        file.write(line(2))
+        file.flush()
+        log.rename(old)
+        log.write_text(line(10))
+        assert sorted(more()) == [2.0, 10.0]
+        file.write(line(3))
+    assert more() == [3.0]
+    assert more() == []
+
+
+def test_a_file_that_is_copied_and_emptied_goes_on_with_what_comes(tmp_path: Path) -> None:
+    """`copytruncate`: what is written to it afterwards is new, however short; nothing is read twice."""
+    log = tmp_path / "a.jsonl"
+    line = '{{"t": "x", "v": {}}}\n'.format
+    more = followed(log, ManualClock(log.parent.stat().st_mtime_ns))
+    log.write_text("".join(map(line, range(400))))
+    assert len(more()) == 400
+    log.write_text("")
+    assert more() == []
+    log.write_text(line(1000))
+    assert more() == [1000.0]
+    with log.open("a") as file:
+        file.write(line(1001))
+    assert more() == [1001.0]
