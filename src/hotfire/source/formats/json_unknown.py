@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_KEYS = 64
 _OFTEN = 2
+_SHORT = 256
 _UNNAMEABLE = re.compile('["\\\\\0-\x1f\ud800-\udfff]')
 
 Texts: TypeAlias = list[str | None]
@@ -67,14 +68,20 @@ def _values(raws: Sequence[msgspec.Raw | None]) -> Texts:
     return [None if raw is None else next(found) for raw in raws]
 
 
-@lru_cache(maxsize=1 << 12)
 def _value(raw: bytes) -> str:
-    """One value. The same few containers come again and again: empty ones, tags."""
+    return _again(raw) if len(raw) <= _SHORT else _once(raw)
+
+
+def _once(raw: bytes) -> str:
     if raw[:1] not in b"{[" and b"\\" not in raw:
         return raw.decode()
     if raw.count(b"{") + raw.count(b"[") > DEEPEST // 2:
         raise TooDeepError
     return compact(parsed(raw.decode()))
+
+
+_again = lru_cache(maxsize=1 << 12)(_once)
+"""The same few short containers come again and again: empty ones, tags."""
 
 
 def _objects(parts: dict[str, Texts]) -> Texts:
