@@ -151,6 +151,24 @@ def test_discarded_rows_stay_as_tombstones(run: Run, make: Any, fleet: Path) -> 
     assert run("balance", "events", "--json", cwd=fleet).document["streams"][0]["quarantined"] == 5
 
 
+def test_all_rows_of_a_check_can_be_discarded(run: Run, make: Any, fleet: Path) -> None:
+    """Of a file in the wrong form nothing is read: `show` asks for the settings, and one command gives the rows up."""
+    make.write(fleet / "wrong.jsonl", [b"event_id,device_id", b"e1,d1", b"e2,d2"])
+    make.write(fleet / "events.jsonl", make.dirty(100))
+    for name in ("wrong.jsonl", "events.jsonl"):
+        assert run("ingest", "events", "--from", name, cwd=fleet).code == 0
+    shown = run("quarantine", "show", "1", cwd=fleet).out
+    assert "Nothing of its batch could be read. Is this a file for events" in shown
+    command = next(line for line in shown.splitlines() if "quarantine discard" in line).partition("then hotfire ")[2]
+    done = run(*command.split(), "--json", cwd=fleet).document
+    assert (len(done["discarded"]), done["not_open"]) == (4, [])
+    assert run("quarantine", "stats", "--json", cwd=fleet).document["total"] == 4
+    assert run("balance", cwd=fleet).code == 0
+    for words in ((), ("1", "--check", "row.parse")):
+        refused = run("quarantine", "discard", *words, "--reason", "x", cwd=fleet)
+        assert (refused.code, "Which rows?" in refused.err) == (2, True)
+
+
 def test_a_row_counts_once_in_each_check_it_broke(hotfire: Run, make: Any) -> None:
     """`stats` counts a row once in the total, in its stream, and in every check it broke."""
     counts, checks = make.truth(300)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hotfire.workspace.model import Settings
 
 
+NO_STREAM = "There is no stream yet: a stream is a folder in contracts/."
+
+
 @click.command(cls=Command)
 @click.argument("stream", required=False, shell_complete=complete_stream)
 @click.option("--reread", is_flag=True, help="Read every source again, where it still can be, and compare.")
@@ -52,8 +55,8 @@ def digest(stream: str | None) -> Answer:
             only = settings.stream(name).lake_only
             digests[name] = of_stream(workspace.contract_in_use(name), workspace.store, workspace.lake, lake_only=only)
     whole = total(digests.items())
-    lines = [f"{one}  {name}" for name, one in digests.items()]
-    return Answer({"digest": whole, "streams": digests}, lines if stream else [*lines, f"{whole}  (all)"])
+    lines = [f"{one}  {name}" for name, one in digests.items()] or [NO_STREAM]
+    return Answer({"digest": whole, "streams": digests}, [*lines, f"{whole}  (all)"] if len(digests) > 1 else lines)
 
 
 def chosen(settings: Settings, stream: str | None) -> Sequence[str]:
@@ -89,7 +92,7 @@ def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
         yield from (click.style(f"  {difference}", fg="red") for difference in one.differences)
         yield from (f"  {sentence}" for sentence in one.unread)
     if not found:
-        yield "There is no stream yet: a stream is a folder in contracts/."
+        yield NO_STREAM
     elif balanced:
         unread, batches = sum(one.unread_batches for one in found), sum(one.totals["batches"] for one in found)
         left_out = f", but for {unread:,} of {counted(batches, 'batch')} that could not be read again" if unread else ""

@@ -105,20 +105,30 @@ def replay(stream: str | None, check: str, *, dry_run: bool) -> Answer:
 
 
 @click.command(cls=Command)
-@click.argument("quarantine_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("quarantine_ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--stream", default="", shell_complete=complete_stream, help="Instead of IDs: every open row of it.")
+@click.option("--check", default="", help="Instead of IDs: every open row that broke it.")
 @click.option("--reason", required=True, help="Why; it is kept with the row.")
-def discard(quarantine_ids: tuple[int, ...], reason: str) -> Answer:
+def discard(quarantine_ids: tuple[int, ...], stream: str, check: str, reason: str) -> Answer:
     """Give rows up. They are never replayed; a tombstone with the reason stays, and the row stays counted."""
     from hotfire.cli.jobs import job
     from hotfire.workspace.wiring import Workspace
 
     if not reason.strip():
         raise UserError("The reason is empty.", "Say why in a few words: --reason TEXT")
-    with Workspace(settings_of()) as workspace, job(workspace, "quarantine discard", "") as one:
-        done = [number for number in dict.fromkeys(quarantine_ids) if workspace.store.discard(number, reason)]
-        left = [number for number in dict.fromkeys(quarantine_ids) if number not in done]
+    if bool(quarantine_ids) == bool(stream or check):
+        raise UserError("Which rows?", "Name them by ID, or all of them by --stream, --check or both.")
+    settings = settings_of()
+    if stream:
+        settings.stream(stream)
+    with Workspace(settings) as workspace, job(workspace, "quarantine discard", stream) as one:
+        chosen_ids = quarantine_ids or [
+            row["id"] for row, faults in _rows(workspace, stream, "open") if check in {"", *(f.check for f in faults)}
+        ]
+        done = [number for number in dict.fromkeys(chosen_ids) if workspace.store.discard(number, reason)]
+        left = sorted({*chosen_ids} - {*done})
         one.summary = {"discarded": done, "not_open": left, "reason": reason}
-    lines = [f"discarded {counted(len(done), 'row')}: {reason}"] if done else []
+    lines = [f"discarded {counted(len(done), 'row')}: {reason}"] if done or not left else []
     lines += [f"row {number} is not open in quarantine" for number in left]
     return Answer(one.summary, lines, 2 if left else 0)
 

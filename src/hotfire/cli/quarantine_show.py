@@ -75,16 +75,26 @@ def _shown(workspace: Workspace, row: Mapping[str, Any]) -> Answer:
                 yield click.style(f"  {carets}", fg="red")
         if row["state"] == "open":
             yield ""
-            yield from _way_out(row, remedy(faults))
+            yield from _way_out(row, remedy(faults), lost=batch["quarantined"] == batch["received"] > 1)
 
     return Answer(document, lines())
 
 
-def _way_out(row: Mapping[str, Any], helps: Remedy) -> Iterator[str]:
-    """What can be done about an open row."""
+def _row_check(row: Mapping[str, Any]) -> str:
+    """The check that says that a record could not be read."""
+    return next(fault.check for fault in faults_of(row["faults"]) if fault.check.startswith("row."))
+
+
+def _way_out(row: Mapping[str, Any], helps: Remedy, *, lost: bool) -> Iterator[str]:
+    """What can be done about an open row; `lost`: nothing of its batch was accepted."""
     stream, place = row["stream"], f"{shown_place(row['place'])}:{row['line']}"
     replayed, discarded = hint(f"quarantine replay {stream}"), hint(f"quarantine discard {row['id']} --reason TEXT")
     match helps:
+        case "source" if lost:
+            yield f"Nothing of its batch could be read. Is this a file for {stream}, in the form that hotfire.toml says?"
+            yield f"Next: mend streams.{stream}.source (format, delimiter, columns), ingest the file under another name,"
+            everything = hint(f"quarantine discard --stream {stream} --check {_row_check(row)} --reason TEXT")
+            yield f"      then {everything}"
         case "source":
             yield "No contract can mend a record that cannot be read as one."
             yield f"Next: where {place} can be had whole, ingest it from a new file; then, or if it cannot,"
