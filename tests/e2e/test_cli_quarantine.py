@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +178,22 @@ def test_a_row_counts_once_in_each_check_it_broke(hotfire: Run, make: Any) -> No
     assert (stats["total"], stats["checks"]) == (counts["quarantined"], checks)
     assert stats["streams"]["events"]["states"] == {"open": 15, "repaired": 0, "discarded": 0}
     assert json.loads(json.dumps(stats["streams"]["boxes"]["checks"])) == {}
+
+
+def test_a_row_that_only_the_store_refuses_is_set_aside_and_replayed(fleet: Path, run: Run, make: Any) -> None:
+    """A trigger of the database's own: its rows are in quarantine, a dry run ends, and without it they are stored."""
+    assert run("ingest", "events", "--from", "-", cwd=fleet, stdin=b"").code == 0
+    database = fleet / "data" / "hotfire.db"
+    trigger = "create trigger t before insert on events when NEW.temperature > 27 begin select raise(abort, 'no'); end"
+    lines = b"".join(json.dumps(make.event(number)).encode() + b"\n" for number in range(100))
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(trigger)
+    first = run("ingest", "events", "--from", "-", "--batch-rows", "30", "--json", cwd=fleet, stdin=lines).document
+    assert (first["stored"], first["checks"]) == (80, {"row.store": 20})
+    assert run("quarantine", "replay", "--dry-run", "--json", cwd=fleet).code == 0
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("drop trigger t")
+    assert run("quarantine", "replay", "--json", cwd=fleet).code == 0
+    assert run("sql", "select count(*) as n from lake.events", "--json", cwd=fleet).document == [{"n": 100}]
+    assert run("balance", "--json", cwd=fleet).document["balanced"]
+    assert not list((fleet / "data" / "spool").glob("stdin-*"))

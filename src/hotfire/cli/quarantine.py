@@ -225,7 +225,7 @@ def _stats_lines(total: int, checks: Mapping[str, int], streams: Mapping[str, An
 
 def _replayed(workspace: Workspace, stream: str, check: str) -> dict[str, Any]:
     from hotfire.cli.jobs import job
-    from hotfire.engine.loop import run
+    from hotfire.engine.loop import run_opened
 
     moved = dict.fromkeys(("stored", "duplicate", "superseded"), 0)
     still: list[dict[str, int]] = []
@@ -239,7 +239,8 @@ def _replayed(workspace: Workspace, stream: str, check: str) -> dict[str, Any]:
             retried = outcome.retried.values()
             still.extend(dict.fromkeys((fault.check for fault in faults), 1) for faults in retried)
 
-        run(workspace.repair_flow(workspace.prepare(stream), one.job_id, check), watch, repair=True)
+        contract = workspace.prepare(stream)
+        run_opened(lambda: workspace.repair_flow(contract, one.job_id, check), watch, repair=True)
         tries = workspace.settings.engine.quarantine_tries
         given_up = int(workspace.store.query("quarantine_given_up", stream=stream, tries=tries)["rows"].item())
         one.summary = {"stream": stream, "moved": sum(moved.values()), **moved, "still": len(still)}
