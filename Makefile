@@ -9,8 +9,9 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 WORKERS ?= auto
 CRASHES ?= 1000
+SOAK_S ?= 3600
 
-.PHONY: help setup demo test check fmt bench crash docs lock ci clean
+.PHONY: help setup demo test check fmt bench crash soak docs lock ci clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 15
@@ -49,6 +50,9 @@ bench: $(READY) ## the benchmark cases, as ratios against baselines of the same 
 
 crash: $(READY) ## kill -9 at random instants, CRASHES times
 	HOTFIRE_CRASHES=$(CRASHES) $(BIN)/pytest -m crash --timeout=7200
+
+soak: $(READY) ## an hour of 1,000 rows a second: memory and files stay bounded
+	HOTFIRE_SOAK_S=$(SOAK_S) $(BIN)/pytest -m soak --timeout=7200
 
 docs: $(READY) ## the generated pages of docs/reference
 	$(BIN)/python docs/generate.py

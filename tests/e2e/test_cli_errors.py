@@ -43,6 +43,7 @@ COMMAND_LINES = [
     ["simulate", "engine_telemetry", "--to", "x.unknown"],
     ["simulate", "events", "--to", "x.csv"],
     ["ingest"],
+    ["up", "--no-browser", "--host", "0.0.0.0"],  # noqa: S104 - that is what is refused
     ["ingst"],
     ["balance", "--rereed"],
 ]
