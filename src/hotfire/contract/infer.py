@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from hotfire.contract.columns import is_free_name, is_free_path
-from hotfire.contract.draft import Guess, dirt, write_draft
+from hotfire.contract.draft import write_draft
+from hotfire.contract.guess import Guess, dirt
 from hotfire.contract.model import TimeFormat
 from hotfire.contract.names import spelled_unit, unit_of
 from hotfire.contract.ranges import allowed_texts, possible, rises

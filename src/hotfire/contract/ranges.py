@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from hotfire.contract.draft import dirt
+from hotfire.contract.guess import dirt
 from hotfire.contract.names import lowest, natural_range
 
 if TYPE_CHECKING:
-    from hotfire.contract.draft import Guess
+    from hotfire.contract.guess import Guess
 
 Range = tuple[float | None, float | None, str]
 """Least and greatest possible reading (None: open), and why."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from hotfire.contract.draft import dirt, quietly
+from hotfire.contract.guess import dirt, quietly
 from hotfire.contract.names import is_unit
 from hotfire.contract.ranges import counts_up, is_coded, rises
 from hotfire.contract.times import to_ns
 
 if TYPE_CHECKING:
-    from hotfire.contract.draft import Guess
+    from hotfire.contract.guess import Guess
     from hotfire.contract.ranges import Kind
 
 _OBSERVED = (
