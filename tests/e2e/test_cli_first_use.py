@@ -161,6 +161,7 @@ def test_the_demo_shows_everything(run: Run, tmp_path: Path) -> None:
     assert "\nbalanced\n" in shown.out
     assert "chamber_pressure [bar]" in shown.out
     assert "cd 'first look'" in shown.out
+    assert "  or: " not in shown.out
     again = run("demo", "--once", "--dir", "other", "--json", cwd=tmp_path).document
     assert again["balance"]["balanced"]
     assert again["ingest_again"]["stored"] == 0

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _step(home: Path, found: dict[str, Any], title: str, *words: str) -> Iterato
     yield _title(title)
     typed = " ".join(f'"{word}"' if " " in word else word for word in words)
     yield click.style(f"$ hotfire {typed}", fg="cyan")
-    yield from (line for line in answer.lines if line and not line.startswith("Next: "))
+    yield from (line for line in takewhile(lambda line: not line.startswith("Next: "), answer.lines) if line)
 
 
 def _run(home: Path, *words: str) -> Answer:

@@ -25,7 +25,7 @@ def why(place: str) -> Answer:
     from hotfire.workspace.wiring import Workspace
 
     file, colon, line = place.rpartition(":")
-    if not colon or not line.isdigit() or int(line) < 1:
+    if not file or not colon or not line.isdigit() or int(line) < 1:
         raise UserError(f"{place} is not FILE:LINE.", "Write it as incoming/burn-1.csv:811; lines count from 1.")
     with Workspace(settings_of()) as workspace:
         found = list(trace(workspace, file, int(line)))
