@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hotfire.contract.model import Contract, Field
-from hotfire.rows import Checkpoint, Decoded, Outcome, Place, Plan, Position, Span
+from hotfire.rows import Checkpoint, Cleared, Clearing, Decoded, Outcome, Place, Plan, Position, Span
 
 if TYPE_CHECKING:
     import polars as pl
@@ -106,8 +106,18 @@ class Store(Protocol):
         """
         ...
 
+    def clear(self, contract: Contract, wanted: Clearing, owner: str, epoch: int) -> Cleared:
+        """Take old rows out of the store that the lake holds, all or nothing; the ledger counts them by batch.
+
+        Raises OwnedElsewhere where `epoch` is no longer that of the shard `owner`.
+        """
+        ...
+
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
-        """Stored rows (storage columns) whose identity columns equal a row of `identities`. Exact over all history."""
+        """The rows that the store holds (storage columns) whose identity columns equal a row of `identities`.
+
+        Exact over all history, but for rows that were cleared.
+        """
         ...
 
     def assets(self, contract: Contract) -> pl.DataFrame:
@@ -159,8 +169,8 @@ class Lake(Protocol):
         """Convert every row to a newer major version, all or nothing; the markers stay."""
         ...
 
-    def rows(self, contract: Contract) -> Iterator[pl.DataFrame]:
-        """All rows in chunks of bounded size: storage columns and bookkeeping."""
+    def rows(self, contract: Contract, *, shard: str | None = None, after: int | None = None) -> Iterator[pl.DataFrame]:
+        """All rows, or one shard's of batches after `after`, in chunks of bounded size and in no order."""
         ...
 
     def counts(self, stream: str) -> pl.DataFrame:
@@ -171,6 +181,13 @@ class Lake(Protocol):
         """The data files of the table's current version, as paths or URLs."""
         ...
 
+    def worn(self, stream: str) -> bool:
+        """Whether this process has appended so often that `maintain` is due."""
+        ...
+
     def maintain(self, stream: str) -> Mapping[str, int]:
-        """Compact small files and drop unused ones. Counts what it did."""
+        """Compact small files and drop unused ones; beside appends and readers. Counts what it did.
+
+        A reader that has listed the files has time to read them: they stay for long.
+        """
         ...

@@ -223,6 +223,35 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Clearing:
+    """Which rows may leave the operational store: those that are old, and that the lake holds.
+
+    Attributes:
+        shard: whose rows.
+        upto: only rows of batches up to this one: the lake's marker.
+        before_ns: only rows with an earlier event time.
+        window_ns: never rows that are less far behind their asset's own clock.
+        most: at most so many rows at once.
+        after: assets from this name on.
+    """
+
+    shard: str
+    upto: int
+    before_ns: int
+    window_ns: int
+    most: int
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """How many rows have left the store, and from which asset on there may be more; None: there are none."""
+
+    rows: int = 0
+    asset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Where a shard stands: its last committed batch, where its source goes on, and a plan without a commit."""
 

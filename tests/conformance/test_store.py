@@ -19,6 +19,7 @@ from hotfire.store.postgresql_address import Address
 from hotfire.store.postgresql_connection import PostgresConnection
 from hotfire.store.sqlite import SqliteStore
 from hotfire.store.sqlite_connection import SqliteConnection
+from hotfire.testing.clear_suite import ClearSuite
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.refusal_suite import RefusalSuite
 from hotfire.testing.store_suite import StoreSuite
@@ -35,7 +36,7 @@ class Tables:
         return sorted(table.select(*contract.identity, *others).rows())
 
 
-class TestSqliteStore(Tables, RefusalSuite, StoreSuite):
+class TestSqliteStore(Tables, ClearSuite, RefusalSuite, StoreSuite):
     """SQLite through ADBC."""
 
     @pytest.fixture
@@ -61,7 +62,7 @@ class TestSqliteStore(Tables, RefusalSuite, StoreSuite):
         )
 
 
-class TestPostgresStore(Tables, RefusalSuite, StoreSuite):
+class TestPostgresStore(Tables, ClearSuite, RefusalSuite, StoreSuite):
     """PostgreSQL through ADBC."""
 
     @pytest.fixture

@@ -25,16 +25,20 @@ NO_STREAM = "There is no stream yet: a stream is a folder in contracts/."
 def balance(stream: str | None, *, reread: bool) -> Answer:
     """Prove that every received record has exactly one fate: counted again in store, quarantine and lake."""
     from hotfire.ledger.balance import balance as recount
+    from hotfire.ledger.balance import markers
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of()
     found = []
-    with Workspace(settings) as workspace, workspace.store.steady():
-        for name in chosen(settings, stream):
-            contract = workspace.contract_in_use(name)
-            source = workspace.files(contract, ["-", *_places(settings, name)]) if reread else None
-            only = settings.stream(name).lake_only
-            found.append(recount(contract, workspace.store, workspace.lake, lake_only=only, source=source))
+    with Workspace(settings) as workspace:
+        names, store, lake = chosen(settings, stream), workspace.store, workspace.lake
+        upto = {name: markers(name, store, lake) for name in names}
+        with store.steady():
+            for name in names:
+                contract = workspace.contract_in_use(name)
+                source = workspace.files(contract, ["-", *_places(settings, name)]) if reread else None
+                only = settings.stream(name).lake_only
+                found.append(recount(contract, store, lake, lake_only=only, source=source, upto=upto[name]))
     balanced = all(one.balanced for one in found)
     document = {"balanced": balanced, "streams": [_document(one) for one in found]}
     return Answer(document, _lines(found, balanced=balanced), 0 if balanced else 1)
@@ -78,7 +82,7 @@ def _document(one: Balance) -> dict[str, Any]:
     counts = {fate: one.totals[fate] for fate in FATES}
     document = {"stream": one.stream, "received": _received(one), **counts, "pending": one.pending}
     document |= {"corrected": one.totals["corrected"], "late": one.totals["late"]}
-    document |= {"balanced": one.balanced, "differences": one.differences}
+    document |= {"cleared": one.cleared, "balanced": one.balanced, "differences": one.differences}
     return {**document, "unread": one.unread, "unread_batches": one.unread_batches} if one.unread else document
 
 
@@ -89,6 +93,8 @@ def _lines(found: Sequence[Balance], *, balanced: bool) -> Iterator[str]:
         totals = {**one.totals, "received": _received(one)}
         yield f"{one.stream.ljust(width)}  {equation(totals)}{pending}"
         yield from marks(one.totals)
+        if one.cleared:
+            yield f"  of the stored rows: {one.cleared:,} cleared from the store, kept in the lake"
         yield from (click.style(f"  {difference}", fg="red") for difference in one.differences)
         yield from (f"  {sentence}" for sentence in one.unread)
     if not found:

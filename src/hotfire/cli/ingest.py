@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.command import Command
-from hotfire.cli.output import FATES, Answer, equation, hint, marks, printable
+from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
 from hotfire.cli.place import shown_place
 from hotfire.cli.workspace import complete_stream, settings_of
 
@@ -55,6 +55,7 @@ def ingest(
     from hotfire.cli.jobs import job
     from hotfire.cli.up import stopping
     from hotfire.engine.loop import once, run_opened
+    from hotfire.engine.retention import retain
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
@@ -62,7 +63,8 @@ def ingest(
     with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
         sources: list[Several] = []
-        tally = Tally(unfinished=workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list())
+        unfinished = workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list()
+        tally = Tally(unfinished, cleared=-workspace.cleared(stream))
 
         def opened() -> Flow:
             flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
@@ -75,6 +77,9 @@ def ingest(
 
         with stopping() if follow else nullcontext() as stop:
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
+        if not follow:
+            retain(workspace.idle_flow(contract, one.job_id))
+        tally.cleared += workspace.cleared(stream)
         for problem in sources[-1].problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
         return _summary(one, contract, tally, sources[-1], dry_run=dry_run)
@@ -101,6 +106,7 @@ class Tally:
         checks: rejected records by check; a record counts once in each that it broke.
         examples: by check, the first record that broke it.
         first: batch and record number of the first rejected record.
+        cleared: rows that retention took out of the store.
     """
 
     unfinished: Sequence[int] = ()
@@ -109,6 +115,7 @@ class Tally:
     examples: dict[str, tuple[Fault, Rejected]] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     first: tuple[str, int, int] | None = None
+    cleared: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one batch."""
@@ -141,6 +148,8 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.finished:
         document["finished"] = tally.finished
+    if tally.cleared:
+        document["cleared"] = tally.cleared
     if dry_run:
         document["dry_run"] = True
     if problems:
@@ -167,6 +176,8 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         yield f"      and {len(top) - _SHOWN} more checks: {hint('quarantine stats')}"
     yield from marks(document)
     yield from (f"  {sentence}" for sentence in tally.finished)
+    if tally.cleared:
+        yield f"  {counted(tally.cleared, 'old row')} left the store; the lake keeps {'it' if tally.cleared == 1 else 'them'}"
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
 

@@ -32,6 +32,7 @@ class Flow:
         lake: None where there is none.
         lake_only: rows are kept in the lake and not in the store; they are written there before the commit.
         dry_run: nothing is written to the lake; the store keeps what it is given until it is closed.
+        retention_ns: older rows leave the store once the lake holds them; None: all rows stay.
     """
 
     contract: Contract
@@ -45,6 +46,7 @@ class Flow:
     shard: str = LIVE
     lake_only: bool = False
     dry_run: bool = False
+    retention_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,31 @@ def _stored_before(
     """Stored rows of earlier batches. The lake may hold this one already, where a crash came before its commit."""
     settle()
     if not (flow.lake_only and flow.lake):
-        return flow.store.stored(contract, identities)
+        return _in_store_or_cleared(flow, contract, identities)
     own = (pl.col("shard") == plan.shard) & (pl.col("batch_seq") >= plan.batch_seq)
     found = flow.lake.stored(contract, identities).filter(~own)
     if not flow.dry_run:
         return found
     tried = flow.store.stored(contract, identities)
     return pl.concat([found.select(tried.columns), tried]) if tried.height else found
+
+
+def _in_store_or_cleared(flow: Flow, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
+    """Rows that the store holds, and those that retention has left only to the lake.
+
+    In this order another process may clear rows meanwhile: what it takes out of the store before it was asked stands
+    below the limit that is asked for next.
+    """
+    found = flow.store.stored(contract, identities)
+    before_ns = flow.store.query("cleared", stream=contract.stream)["before_ns"].max()
+    if before_ns is None or flow.lake is None:
+        return found
+    old = identities.filter(pl.col(contract.identity[1]) < before_ns)
+    gone = old.join(found, on=list(contract.identity), how="anti", nulls_equal=True)
+    if gone.is_empty():
+        return found
+    cleared = flow.lake.stored(contract, gone)
+    return pl.concat([found, cleared.select(found.columns).cast(found.schema)])
 
 
 def _carried(flow: Flow, contract: Contract, shard: str, batch_seq: int) -> Collection[str]:

@@ -217,7 +217,9 @@ class _Writer:
         flow, plan = self._flow, outcome.plan
         flow.store.plan(plan, self._epoch)
         _commit(flow, outcome, flow.contract, self._epoch)
-        if not flow.lake_only:
+        if flow.lake_only:
+            self._follower.tend()
+        else:
             self._follower.follow(plan.batch_seq, outcome.rows)
         flow.source.acknowledge(_past({}, plan))
         self._watch(outcome)

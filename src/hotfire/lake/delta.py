@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -34,6 +35,8 @@ MAJOR = "hotfire/major"
 class DeltaLake:
     """The lake in a folder or under a URL. Every append is one Delta commit, durable when it returns.
 
+    Any thread may use it; each has handles of its own, so that none waits for another.
+
     Args:
         root: the folder (or URL) of all tables; the table of a stream is `root/<stream>`.
         incarnation: names the store that this lake follows. A new store starts with new markers.
@@ -53,7 +56,8 @@ class DeltaLake:
             )
         self._incarnation = incarnation
         self._keep_hours = keep_hours
-        self._tables: dict[str, Table] = {}
+        self._threads = local()
+        self._worn: set[str] = set()
 
     def marker(self, stream: str, shard: str) -> int:
         """The last batch that the lake holds of this shard; 0 where there is none."""
@@ -68,7 +72,7 @@ class DeltaLake:
         the bookkeeping (entities: `superseded` and `received_at_ns` too), and may be empty.
         """
         stream, shown = contract.stream, layout.to_lake(contract, rows)
-        marker, one, due = Transaction(self._app(stream, shard), upto), self._table(stream), False
+        marker, one = Transaction(self._app(stream, shard), upto), self._table(stream)
         with usable(one.uri):
             for attempt in _retries():
                 with attempt:
@@ -78,9 +82,8 @@ class DeltaLake:
                     if (table.transaction_version(marker.app_id) or 0) >= upto:
                         return
                     one.append(table, contract, shown, marker)
-                    due = table.version() % MAINTAIN_EVERY == 0
-            if due:
-                self.maintain(stream)
+                    if table.version() % MAINTAIN_EVERY == 0:
+                        self._worn.add(stream)
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """Stored rows (storage and bookkeeping columns) whose identity columns equal a row of `identities`."""
@@ -171,7 +174,7 @@ class DeltaLake:
         aside = Path(f"{uri}.broken-{mark}")
         with usable(uri):
             Path(uri).rename(aside)
-            self._tables.pop(stream, None)
+            self._handles.pop(stream, None)
         return aside
 
     def evolve(self, contract: Contract) -> None:
@@ -227,19 +230,37 @@ class DeltaLake:
                         removed = one.retreat(table, shard, Transaction(self._app(stream, shard), upto))
         return removed
 
+    def worn(self, stream: str) -> bool:
+        """Whether an append of this process has filled another `MAINTAIN_EVERY` versions since the last `maintain`."""
+        return stream in self._worn
+
     def maintain(self, stream: str) -> Mapping[str, int]:
-        """Compact small files and drop unused ones. Counts `compacted` files, `into` files, `dropped` and `files`."""
+        """Compact small files and drop unused ones. Counts `compacted` files, `into` files, `dropped` and `files`.
+
+        Beside appends and readers: what a reader has listed stays for `keep_hours`.
+        """
         counted: dict[str, int] = {}
+        self._worn.discard(stream)
         with usable(self._uri(stream)):
             for attempt in _retries():
                 with attempt:
                     counted = self._table(stream).maintain()
         return counted
 
+    @property
+    def _handles(self) -> dict[str, Table]:
+        """This thread's tables."""
+        try:
+            found: dict[str, Table] = self._threads.tables
+        except AttributeError:
+            found = self._threads.tables = {}
+        return found
+
     def _table(self, stream: str) -> Table:
-        if stream not in self._tables:
-            self._tables[stream] = Table(self._uri(stream), local=self._local, keep_hours=self._keep_hours)
-        return self._tables[stream]
+        handles = self._handles
+        if stream not in handles:
+            handles[stream] = Table(self._uri(stream), local=self._local, keep_hours=self._keep_hours)
+        return handles[stream]
 
     def _uri(self, stream: str) -> str:
         return f"{self._root}/{stream}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
 
 REOPEN_AFTER = 50
-"""Commits through one handle: an older one gets slower with every commit."""
+"""Versions that one handle has gone along with: an older one gets slower with every commit."""
 
 PROBLEMS = pl.Schema({"problem": pl.String(), "first": pl.Int64(), "last": pl.Int64()})
 """What `Table.problems` says of a file; the batches are null where the log does not know them."""
@@ -49,7 +49,7 @@ class Table:
         self._local = local
         self._keep_hours = keep_hours
         self._handle: DeltaTable | None = None
-        self._commits = 0
+        self._opened_at = 0
         self._fits: Contract | None = None
 
     def forget(self) -> None:
@@ -58,10 +58,11 @@ class Table:
 
     def current(self) -> DeltaTable | None:
         """The handle at the table's newest version; None where there is no table."""
-        if self._handle is not None and self._commits < REOPEN_AFTER:
+        if self._handle is not None and self._handle.version() - self._opened_at < REOPEN_AFTER:
             self._handle.update_incremental()
         elif DeltaTable.is_deltatable(self.uri):
-            self._handle, self._commits = DeltaTable(self.uri), 0
+            self._handle = DeltaTable(self.uri)
+            self._opened_at = self._handle.version()
         else:
             self._handle = None
         return self._handle
@@ -91,7 +92,6 @@ class Table:
         else:
             moved = CommitProperties(app_transactions=[marker])
             write_deltalake(table, rows, mode="append", writer_properties=ZSTD, commit_properties=moved)
-        self._commits += 1
 
     def overwrite(
         self, table: DeltaTable, contract: Contract, frames: Iterator[pl.DataFrame], marker: Transaction
@@ -175,7 +175,7 @@ class Table:
             },
             commit_properties=CommitProperties(app_transactions=[made]),
         )
-        self._handle, self._commits = table, 0
+        self._handle, self._opened_at = table, table.version()
         if self._local:
             sync_files([], Path(self.uri).parent)
             sync_files([], Path(self.uri).parent.parent)

@@ -31,6 +31,7 @@ class Balance:
         unread: which batches can no longer be read again and why, a sentence each, where that was asked for. What is
             not there to be counted differs from nothing.
         unread_batches: how many those are.
+        cleared: stored rows that retention has left only to the lake.
     """
 
     stream: str
@@ -39,6 +40,7 @@ class Balance:
     differences: list[str]
     unread: list[str] = field(default_factory=list)
     unread_batches: int = 0
+    cleared: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -46,14 +48,27 @@ class Balance:
         return not self.differences
 
 
+def markers(stream: str, store: Store, lake: Lake) -> dict[str, int]:
+    """By shard, the last batch that the lake holds now."""
+    return {shard: lake.marker(stream, shard) for shard in store.query("shards", stream=stream)["shard"]}
+
+
 def balance(
-    contract: Contract, store: Store, lake: Lake | None, *, lake_only: bool = False, source: Source | None = None
+    contract: Contract,
+    store: Store,
+    lake: Lake | None,
+    *,
+    lake_only: bool = False,
+    source: Source | None = None,
+    upto: Mapping[str, int] | None = None,
 ) -> Balance:
     """Recount one stream.
 
     Args:
         lake_only: the stream's rows are kept in the lake and not in the store.
         source: reads every span again, where it still can, and compares bytes and number of records.
+        upto: the `markers` as they were before the moment of which the store is read, where an engine goes on
+            meanwhile: what came to the lake since is not compared.
     """
     stream = contract.stream
     totals = store.query("ledger_totals", stream=stream).row(0, named=True)
@@ -62,7 +77,10 @@ def balance(
         differences.append(f"{stream}: the totals do not add up: {totals}")
     unread: dict[str, list[int]] = {}
     for shard, committed in store.query("shards", stream=stream).select("shard", "committed_seq").rows():
-        recount = _Recount(contract, store, lake, shard, lake_only=lake_only)
+        marker = (upto if upto is not None else markers(stream, store, lake) if lake else {}).get(shard, 0)
+        recount = _Recount(contract, store, lake, (shard, marker), lake_only=lake_only)
+        if upto is not None:
+            recount.overlook(max(marker, committed))
         for row in _ledger(store, stream, shard):
             differences.extend(recount.batch(row))
             if source is not None and not row["repair"]:
@@ -71,7 +89,8 @@ def balance(
     plans = store.query("unfinished_plans", stream=stream)["plan"]
     pending = sum(_planned(text) for text in plans)
     sentences = [f"{why}: {_called(batches)} cannot be counted again" for why, batches in sorted(unread.items())]
-    return Balance(stream, totals, pending, differences, sentences, sum(map(len, unread.values())))
+    cleared = int(store.query("cleared", stream=stream)["cleared"].sum() or 0)
+    return Balance(stream, totals, pending, differences, sentences, sum(map(len, unread.values())), cleared)
 
 
 def _ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:
@@ -87,7 +106,10 @@ def _ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:
 class _Recount:
     """Counts one shard's batches in the tables, and follows its spans."""
 
-    def __init__(self, contract: Contract, store: Store, lake: Lake | None, shard: str, *, lake_only: bool) -> None:
+    def __init__(
+        self, contract: Contract, store: Store, lake: Lake | None, upto: tuple[str, int], *, lake_only: bool
+    ) -> None:
+        shard, self._marker = upto
         self._name = f"{contract.stream}/{shard}"
         self._lake_only = lake_only
         self._next_seq = 1
@@ -96,9 +118,15 @@ class _Recount:
         self._quarantined = _by_batch(store.query("quarantined_by_batch", stream=contract.stream, shard=shard))
         moved = store.query("moved_by_batch", stream=contract.stream, shard=shard)
         self._moved = {(seq, fate): rows for seq, fate, rows in moved.rows()}
-        self._marker = lake.marker(contract.stream, shard) if lake else 0
+        self._has_lake = lake is not None
         self._lake_rows = _by_batch(lake.counts(contract.stream).filter(shard=shard)) if lake else {}
+        cleared = store.query("cleared", stream=contract.stream).rows(named=True)
+        self._cleared = sum(row["cleared"] for row in cleared if row["shard"] == shard)
         self._seen: set[int] = set()
+
+    def overlook(self, after: int) -> None:
+        """Do not mind what the lake holds of later batches than this."""
+        self._lake_rows = {seq: rows for seq, rows in self._lake_rows.items() if seq <= after}
 
     def batch(self, row: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with one batch."""
@@ -108,10 +136,11 @@ class _Recount:
             yield f"{at}: batch {self._next_seq} is missing from the ledger"
         self._next_seq = seq + 1
         self._seen.add(seq)
-        kept = row["stored"] + row["superseded"]
+        kept, cleared = row["stored"] + row["superseded"], row["cleared"]
+        self._cleared -= cleared
         if not self._lake_only:
-            yield from _differs(f"{at}: rows in the store", kept, self._store_rows.get(seq, 0))
-        if seq <= self._marker or self._lake_only:
+            yield from _differs(f"{at}: rows in the store", kept - cleared, self._store_rows.get(seq, 0))
+        if seq <= self._marker or self._lake_only or (cleared and self._has_lake):
             yield from _differs(f"{at}: rows in the lake", kept, self._lake_rows.get(seq, 0))
         if row["repair"]:
             for fate in ("stored", "duplicate", "superseded"):
@@ -124,6 +153,8 @@ class _Recount:
     def end(self, committed: int, places: pl.DataFrame) -> Iterator[str]:
         """What is in the tables and in no batch of the ledger; whether the ledger ends where the checkpoint stands."""
         yield from _differs(f"{self._name}: last batch of the checkpoint", self._next_seq - 1, committed)
+        if self._cleared:
+            yield f"{self._name}: rows that retention took out of the store: {self._cleared:+,} beside the ledger"
         if self._marker > committed:
             yield f"{self._name}: the lake holds batch {self._marker}, the store only {committed}"
         for key, label, offset in places.select("place", "label", "at_offset").rows():

@@ -24,7 +24,7 @@ def digest(contract: Contract, store: Store, lake: Lake | None, *, lake_only: bo
     quarantined rows by their raw bytes and the names of the checks they broke. Batch numbers, record numbers,
     positions, receipt times and people's actions do not count.
     """
-    frames = lake.rows(contract) if lake_only and lake else _stored(contract, store)
+    frames = lake.rows(contract) if lake_only and lake else _stored(contract, store, lake)
     whole = hashlib.sha256(b"hotfire digest 1\0" + contract.stream.encode() + b"\0")
     whole.update(_sorted(_encoded(contract, frame) for frame in frames))
     whole.update(_sorted(_rejected(contract.stream, store)))
@@ -36,10 +36,17 @@ def total(digests: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("".join(f"{stream} {one}\n" for stream, one in sorted(digests)).encode()).hexdigest()
 
 
-def _stored(contract: Contract, store: Store) -> Iterator[pl.DataFrame]:
+def _stored(contract: Contract, store: Store, lake: Lake | None) -> Iterator[pl.DataFrame]:
+    """Every stored row: a batch of which retention has left rows only to the lake is taken from there, whole."""
     for shard in store.query("shards", stream=contract.stream)["shard"]:
-        for _, rows in store.batches(contract, shard, 0):
-            yield rows
+        cleared = store.query("cleared_batches", stream=contract.stream, shard=shard)["batch_seq"].cast(pl.Int64)
+        numbers = set(cleared)
+        if lake is not None and numbers:
+            for rows in lake.rows(contract, shard=shard, after=min(numbers) - 1):
+                yield rows.join(cleared.to_frame(), on="batch_seq", how="semi")
+        for batch_seq, rows in store.batches(contract, shard, 0):
+            if batch_seq not in numbers:
+                yield rows
 
 
 def _encoded(contract: Contract, rows: pl.DataFrame) -> Iterable[bytes]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -17,9 +16,10 @@ from hotfire.contract.words import SQL_WORDS
 from hotfire.errors import ContractError, LakeUnusable, Refused, UserError
 from hotfire.sql.parse import Named, bare_words, names, one_reading_statement
 from hotfire.sql.units import converted, labels
+from hotfire.sql.views import Capsule, Tables, contract_of, make_views, quoted, texts
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from duckdb import DuckDBPyConnection
 
     from hotfire.contract.model import Contract
 
@@ -37,26 +37,6 @@ FOREIGN = ("INTERVAL", "BIT", "TIME WITH TIME ZONE", "UNION", "UHUGEINT", "VARIA
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
-    """Where the rows of named tables come from.
-
-    Attributes:
-        names: the operational store's tables, for suggestions and `SHOW TABLES`; may name `lake.<stream>` too.
-        table: an operational table by name, with these columns at least (None: all; names it does not have are to be
-            ignored) and every row; None where there is no such table.
-        contract: a stream's contract; None where there is no such stream.
-        lake: a stream's data files and an empty frame with the columns of its table; None where it has none.
-        warehouse: the marts' DuckDB file, where there is one.
-    """
-
-    names: Sequence[str]
-    table: Callable[[str, frozenset[str] | None], pl.DataFrame | None]
-    contract: Callable[[str], Contract | None]
-    lake: Callable[[str], tuple[Sequence[str], pl.DataFrame] | None]
-    warehouse: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """What a statement found.
 
@@ -67,20 +47,6 @@ class Result:
 
     frame: pl.DataFrame
     units: Mapping[str, str] = field(default_factory=dict)
-
-
-class _Capsule:
-    """Rows as bare Arrow, without anything else that a library might recognise.
-
-    DuckDB asks for pyarrow when it sees a Polars frame; Polars looks so closely at a DuckDB relation that its type
-    outlives the interpreter, which DuckDB complains about on stderr.
-    """
-
-    def __init__(self, rows: pl.DataFrame | DuckDBPyRelation) -> None:
-        self._rows = rows
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._rows.__arrow_c_stream__(requested_schema)
 
 
 def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> Result:
@@ -128,56 +94,10 @@ def _run_or_explain(statement: str, tables: Tables, named: Named) -> pl.DataFram
 
 def _run(statement: str, tables: Tables, named: Named) -> pl.DataFrame:
     with closing(duckdb.connect(config=SETTINGS)) as connection:
-        connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA ops; CREATE SCHEMA lake")
-        files = _lake(connection, tables, named)
-        _marts(connection, tables, named)
-        connection.execute("SET search_path = 'ops'")
-        _operational(connection, tables, named)
-        connection.execute(f"SET allowed_paths = {_texts(files)}")
+        files = make_views(connection, tables, named)
+        connection.execute(f"SET allowed_paths = {texts(files)}")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         return _fetch(connection, statement)
-
-
-def _operational(connection: DuckDBPyConnection, tables: Tables, named: Named) -> None:
-    """Make the named operational tables. A registered frame is a view outside of all schemas, so it gets one inside."""
-    for name in sorted({name for schema, name in named.tables if schema in ("", "ops")}):
-        contract = _contract(tables, name)
-        frame = tables.table(name, _stored(named.columns))
-        if frame is None:
-            continue
-        connection.register(f"__{name}", _Capsule(_shown(frame, contract)))
-        connection.execute(f"CREATE VIEW ops.{_quoted(name)} AS FROM {_quoted(f'__{name}')}")
-
-
-def _lake(connection: DuckDBPyConnection, tables: Tables, named: Named) -> list[str]:
-    """Make views of the named streams' tables in the lake; returns the files they read."""
-    read: list[str] = []
-    for name in sorted({name for schema, name in named.tables if schema == "lake"}):
-        found = tables.lake(name)
-        if found is None:
-            continue
-        files, empty = found
-        connection.register(f"__lake_{name}", _Capsule(empty))
-        rows = f"FROM {_quoted(f'__lake_{name}')}"
-        if files:
-            rows += (
-                f" UNION ALL BY NAME FROM read_parquet({_texts(files)}, union_by_name = true, hive_partitioning = true, "
-                "hive_types = {'event_date': DATE})"
-            )
-        connection.execute(f"CREATE VIEW lake.{_quoted(name)} AS {rows}")
-        read += files
-    return read
-
-
-def _marts(connection: DuckDBPyConnection, tables: Tables, named: Named) -> None:
-    wanted = any(schema == "marts" for schema, _ in named.tables)
-    if wanted and tables.warehouse is not None and tables.warehouse.exists():
-        try:
-            connection.execute(f"ATTACH {_text(str(tables.warehouse))} AS marts (READ_ONLY)")
-        except duckdb.IOException as error:
-            raise Refused(
-                f"The marts in {tables.warehouse} cannot be opened: {error}", "Is a build running?"
-            ) from error
 
 
 def _fetch(connection: DuckDBPyConnection, statement: str) -> pl.DataFrame:
@@ -188,11 +108,11 @@ def _fetch(connection: DuckDBPyConnection, statement: str) -> pl.DataFrame:
     foreign = [any(one in kind for one in FOREIGN) for kind in kinds]
     if any(foreign) or columns != relation.columns:
         parts = (
-            f"CAST(#{at} AS VARCHAR) AS {_quoted(name)}" if odd else f"#{at} AS {_quoted(name)}"
+            f"CAST(#{at} AS VARCHAR) AS {quoted(name)}" if odd else f"#{at} AS {quoted(name)}"
             for at, (name, odd) in enumerate(zip(columns, foreign, strict=True), 1)
         )
         relation = relation.project(", ".join(parts))
-    return pl.DataFrame(_Capsule(relation))
+    return pl.DataFrame(Capsule(relation))
 
 
 def _unique(columns: Sequence[str]) -> list[str]:
@@ -245,43 +165,5 @@ def _contracts(named: Named, tables: Tables) -> list[Contract]:
     """The contracts of all streams that are read; none where marts are, whose columns nobody vouches for."""
     if any(schema == "marts" for schema, _ in named.tables):
         return []
-    found = (_contract(tables, name) for _, name in sorted(named.tables))
+    found = (contract_of(tables, name) for _, name in sorted(named.tables))
     return [contract for contract in found if contract is not None]
-
-
-def _contract(tables: Tables, name: str) -> Contract | None:
-    return tables.contract(name) or tables.contract(name.removesuffix("_history"))
-
-
-def _stored(columns: frozenset[str] | None) -> frozenset[str] | None:
-    """Column names as they stand in statements, with the stored names of instants beside them."""
-    if columns is None:
-        return None
-    return columns | {f"{name}_ns" for name in columns}
-
-
-def _shown(frame: pl.DataFrame, contract: Contract | None) -> pl.DataFrame:
-    """A stream's table with every instant in microseconds beside its nanoseconds."""
-    if contract is None:
-        return frame
-    instants = {column.storage: column.name for column in contract.columns if column.type == "timestamp"}
-    instants |= {"received_at_ns": "received_at"}
-    shown: list[Any] = []
-    for name in frame.columns:
-        if name in instants:
-            instant = pl.col(name).cast(pl.Datetime("ns", "UTC")).cast(pl.Datetime("us", "UTC"))
-            shown.append(instant.alias(instants[name]))
-        shown.append(pl.col(name))
-    return frame.select(shown)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _texts(values: Sequence[str]) -> str:
-    return f"[{', '.join(_text(value) for value in values)}]"

@@ -91,7 +91,7 @@ class Connection(Protocol):
         ...
 
     def last_rowid(self, table: str) -> int | None:
-        """The number of the row written last, where the database numbers rows."""
+        """The greatest number of a row, where the database numbers rows."""
         ...
 
     def pages(self, table: str, rows: int) -> Iterator[pl.DataFrame]:

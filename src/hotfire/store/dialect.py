@@ -20,7 +20,9 @@ class Dialect:
         collation: what follows the type of a text column.
         ending: what follows the columns of a table.
         words: the migrations are written in SQLite's words: what these become.
-        probe: a join that looks up `{table}`, as t, by an index on `{on}`, once for each row of the left side.
+        probe: a join that looks up `{what}` of `{table}`, as t, by an index on `{on}`, once for each row of the left side.
+        row: what the database calls the place of a row.
+        among: that a row is one of `{rows}`, a selection of places.
         newest: a join that takes from `{table}`, as t, the row of `{asset}` equal to a.asset with the greatest `{time}`.
         beside: a column beside an instant that people can read, of `{name}` and `{stored}`; empty: a view shows it.
         by_batch: the index by which the rows of a batch are found; empty: the ledger knows their rowids.
@@ -33,6 +35,8 @@ class Dialect:
     ending: str
     words: Mapping[str, str]
     probe: str
+    row: str
+    among: str
     newest: str
     beside: str
     by_batch: str
@@ -66,6 +70,8 @@ SQLITE = Dialect(
     ending=" STRICT",
     words={},
     probe="CROSS JOIN {table} t ON {on}",
+    row="rowid",
+    among="rowid IN ({rows})",
     newest=(
         "CROSS JOIN {table} t ON t.rowid = "
         "(SELECT rowid FROM {table} WHERE {asset} = a.asset ORDER BY {time} DESC LIMIT 1)"
@@ -97,7 +103,9 @@ POSTGRESQL = Dialect(
         "lower(hex(randomblob(8)))": "left(md5(gen_random_uuid()::text), 16)",
     },
     # OFFSET 0 keeps the planner from turning the look-ups into a scan of the whole table, whatever it has counted.
-    probe="CROSS JOIN LATERAL (SELECT * FROM {table} t WHERE {on} OFFSET 0) t",
+    probe="CROSS JOIN LATERAL (SELECT {what} FROM {table} t WHERE {on} OFFSET 0) t",
+    row="ctid",
+    among="ctid = ANY(ARRAY({rows}))",
     newest="CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {asset} = a.asset ORDER BY {time} DESC LIMIT 1) t",
     # In two steps, because float64 does not hold every microsecond that int64 nanoseconds reach.
     beside=(

@@ -10,8 +10,9 @@ import msgspec
 import polars as pl
 
 from hotfire.errors import OwnedElsewhere
-from hotfire.rows import Checkpoint, Outcome, Place, Plan
+from hotfire.rows import Checkpoint, Cleared, Clearing, Outcome, Place, Plan
 from hotfire.store import ddl
+from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
@@ -191,6 +192,23 @@ class OperationalStore:
 
         self._writing(committed, stands)
 
+    def clear(self, contract: Contract, wanted: Clearing, owner: str, epoch: int) -> Cleared:
+        """Take old rows that the lake holds out of the store, in one transaction; the ledger counts them by batch.
+
+        Raises:
+            OwnedElsewhere: `epoch` is no longer that of the shard `owner`.
+        """
+
+        def cleared() -> Cleared:
+            self._fence(
+                "UPDATE hf_checkpoint SET epoch = epoch WHERE stream = ? AND shard = ? AND epoch = ? "
+                "AND committed_seq >= ?",
+                [contract.stream, owner, epoch, 0],
+            )
+            return clear(self._connection, contract, wanted)
+
+        return self._writing(cleared)
+
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """Stored rows whose identity equals a row of `identities`, by the compound index."""
         names = contract.identity
@@ -361,7 +379,7 @@ class OperationalStore:
         raise AssertionError(f"{type(self).__name__} has to say where {contract.stream} keeps {shard}: {ledger}")
 
     def _probe(self, table: str, on: str) -> str:
-        return self._connection.dialect.probe.format(table=quoted(table), on=on)
+        return self._connection.dialect.probe.format(what="*", table=quoted(table), on=on)
 
     def _fence(self, update: str, parameters: list[Any]) -> None:
         """Change exactly the one row of the shard that this process owns. Ends in stream, shard, epoch, batch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotfire.store import ddl
 from hotfire.store.dialect import quoted
@@ -50,10 +50,14 @@ class SqliteStore(OperationalStore):
             self._lock.close()
 
     def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
-        """By the range of rowids that the ledger keeps of every batch."""
+        """By the range of rowids that the ledger keeps of every batch; those of cleared rows may be given again."""
         found = self._read(
             f"SELECT * FROM {quoted(ddl.history(contract))} WHERE rowid BETWEEN ? AND ? AND shard = ? "
-            "ORDER BY batch_seq, row_no",
-            [ledger["first_rowid"].min(), ledger["last_rowid"].max(), shard],
+            "AND batch_seq BETWEEN ? AND ? ORDER BY batch_seq, row_no",
+            [*(ledger["first_rowid"].min(), ledger["last_rowid"].max(), shard), *_from_to(ledger["batch_seq"])],
         )
         return ddl.typed(found, contract)
+
+
+def _from_to(numbers: pl.Series) -> tuple[Any, Any]:
+    return numbers.min(), numbers.max()

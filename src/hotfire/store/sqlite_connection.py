@@ -196,7 +196,7 @@ class SqliteConnection:
         self.query(f"pragma user_version = {number}")
 
     def last_rowid(self, table: str) -> int | None:
-        """The greatest rowid; rows are only ever appended."""
+        """The greatest rowid: the next row gets the one after it."""
         return int(self.query(f"SELECT coalesce(max(rowid), 0) FROM {quoted(table)}").item())
 
     def pages(self, table: str, rows: int) -> Iterator[pl.DataFrame]:

@@ -16,6 +16,7 @@ from hotfire.clock import SystemClock
 from hotfire.contract.model import Contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
+from hotfire.engine.retention import retain
 from hotfire.lake.delta import DeltaLake
 from hotfire.ledger.balance import Balance, balance
 from hotfire.ledger.digest import digest
@@ -68,6 +69,7 @@ class Stand:
         texts: of the contract, where a test asks the store for them.
         lake_only: rows are kept only in the lake.
         url: of a PostgreSQL store; empty: SQLite in the folder.
+        retention_ns: how old rows grow in the store.
     """
 
     folder: Path
@@ -76,6 +78,7 @@ class Stand:
     texts: Sequence[tuple[str, str]] = (("contracts/s/v1.yaml", ""),)
     lake_only: bool = False
     url: str = ""
+    retention_ns: int | None = None
     known: dict[str, Contract] = field(default_factory=dict)
 
     def store(self) -> OperationalStore:
@@ -150,8 +153,11 @@ class Stand:
                 lambda plan: self._reread(plan, source, store, fuse),
                 self.known.__getitem__,
                 lake_only=self.lake_only,
+                retention_ns=self.retention_ns,
             )
-            return run(flow, repair=repair)
+            counts = run(flow, repair=repair)
+            retain(flow)
+            return counts
 
     def _reread(self, plan: Plan, source: Source, store: OperationalStore, fuse: Fuse) -> Any:
         planned = QuarantineSource(store, self.contract.stream, 5) if plan.repair else source
@@ -162,9 +168,8 @@ class Stand:
         batches = ledger.filter(repair=0).select("batch_seq", "received").rows()
         fates: dict[int, tuple[str, ...]] = {}
         fates |= {first[seq] + row_no: ("duplicate",) for seq, rows in batches for row_no in range(rows)}
-        frames = (
-            lake.rows(self.contract) if self.lake_only else (rows for _, rows in store.batches(self.contract, LIVE, 0))
-        )
+        in_lake = self.lake_only or self.retention_ns is not None
+        frames = lake.rows(self.contract) if in_lake else (rows for _, rows in store.batches(self.contract, LIVE, 0))
         for frame in frames:
             for seq, row_no, late, corrected in frame.select("batch_seq", "row_no", "late", "corrected").rows():
                 if seq in first:

@@ -13,7 +13,7 @@ import msgspec
 
 from hotfire.clock import iso
 from hotfire.contract.lint import lint
-from hotfire.engine.follower import FOREIGN, is_foreign
+from hotfire.engine.follower import FOREIGN, FORGOTTEN, forgotten, is_foreign
 from hotfire.engine.loop import run
 from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged, StoreUnusable
 from hotfire.rows import Counts, Plan
@@ -63,6 +63,7 @@ def examine(workspace: Workspace) -> Iterator[Looked]:
         try:
             yield from _plans(workspace, contract, busy="idle" not in idle.detail)
             yield from _lake(workspace, contract)
+            yield from _retention(workspace, contract)
             yield from _clocks(workspace, contract)
         except HotfireError as error:
             yield Looked(f"stream/{contract.stream}", ok=False, detail=error.what, do=error.do)
@@ -212,10 +213,25 @@ def _lake(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
             )
         elif marker == 0 and is_foreign(lake, stream, shard):
             yield Looked(name, ok=False, detail="the lake holds rows of another store", do=FOREIGN)
+        elif lost := forgotten(workspace.store, stream, shard, marker):
+            yield Looked(name, ok=False, detail=lost, do=FORGOTTEN)
         elif marker < committed:
             yield Looked(name, ok=True, detail=f"at batch {marker} of {committed}; the next ingest lets it catch up")
         else:
             yield Looked(name, ok=True, detail=f"at batch {marker}, as the store")
+
+
+def _retention(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
+    """What the stream's retention does, where it has one."""
+    stream, wanted = contract.stream, workspace.settings.stream(contract.stream)
+    if wanted.retention is None:
+        return
+    detail = f"rows older than {wanted.retention} are kept only in the lake: {workspace.cleared(stream):,}"
+    if contract.kind == "entity":
+        detail = "has no effect: entities are kept whole, because their versions are compared in the store"
+    elif wanted.lake_only:
+        detail = "has no effect: all rows are kept only in the lake"
+    yield Looked(f"retention/{stream}", ok=True, detail=detail)
 
 
 def _clocks(workspace: Workspace, contract: Contract) -> Iterator[Looked]:

@@ -93,6 +93,8 @@ def proof(workspace: Workspace, contract: Contract) -> str:
 
 def _lacks(workspace: Workspace, contract: Contract) -> str:
     """Where the store holds less than its ledger says; empty where it holds everything."""
+    if cleared := workspace.cleared(contract.stream):
+        return f"retention has taken {cleared:,} row{'s' * (cleared > 1)} out of it"
     differences = balance(contract, workspace.store, None).differences
     return differences[0] if differences else ""
 

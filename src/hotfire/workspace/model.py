@@ -173,13 +173,20 @@ class StreamSettings:
 
     Attributes:
         lake_only: rows are kept only in the lake, for bulk backfill.
+        retention: how old rows grow in the store, a duration; older ones are kept only in the lake. None: all rows stay.
         assets: what people call an asset, by its identity.
     """
 
     name: str
     lake_only: bool = False
+    retention: str | None = None
     source: SourceSettings = field(default_factory=SourceSettings)
     assets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def retention_ns(self) -> int | None:
+        """How old rows grow in the store, in nanoseconds."""
+        return None if self.retention is None else duration_ns(self.retention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +273,7 @@ KEYS: Mapping[Key, str] = {
     ("http", "body_bytes"): "count",
     ("http", "spool_bytes"): "count",
     ("streams", "*", "lake_only"): "flag",
+    ("streams", "*", "retention"): "duration",
     ("streams", "*", "assets", "*"): "text",
     **{("streams", "*", "source", *key): kind for key, kind in _SOURCE.items()},
 }

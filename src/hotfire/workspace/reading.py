@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
 
 Instant = str | datetime | None
+_ARRIVAL = ["shard", "batch_seq", "row_no"]
 
 
 def read(
@@ -42,18 +43,26 @@ def read(
 
 def _rows(workspace: Workspace, contract: Contract, since: Instant, until: Instant) -> pl.DataFrame:
     """Every stored row within the event times; entities have none, and are not bounded."""
+    since_ns, until_ns = _ns("since", since), _ns("until", until)
+    rows = pl.DataFrame(schema=ddl.schema(contract))
     if workspace.settings.stream(contract.stream).lake_only:
-        rows = pl.concat([pl.DataFrame(schema=ddl.schema(contract)), *workspace.lake.rows(contract)], how="diagonal")
+        rows = pl.concat([rows, *workspace.lake.rows(contract)], how="diagonal")
     else:
         found = workspace.store.table(contract.stream, None, contract)
-        rows = pl.DataFrame(schema=ddl.schema(contract)) if found is None else found
+        rows = rows if found is None else found
+        before_ns = workspace.cleared_before(contract.stream)
+        if before_ns is not None:
+            upto_ns = before_ns if until_ns is None else min(until_ns, before_ns)
+            older = workspace.lake.rows(contract, since_ns=since_ns, until_ns=upto_ns)
+            own = rows.select(_ARRIVAL)
+            rows = pl.concat([rows, *(frame.join(own, on=_ARRIVAL, how="anti") for frame in older)], how="diagonal")
     if contract.time is None:
         return rows
     time = pl.col(contract.column(contract.time).storage)
-    if since is not None:
-        rows = rows.filter(time >= _ns("since", since))
-    if until is not None:
-        rows = rows.filter(time < _ns("until", until))
+    if since_ns is not None:
+        rows = rows.filter(time >= since_ns)
+    if until_ns is not None:
+        rows = rows.filter(time < until_ns)
     return rows
 
 
@@ -71,7 +80,9 @@ def _chosen(contract: Contract, columns: Sequence[str] | None) -> list[str]:
     return known if columns is None else list(columns)
 
 
-def _ns(name: str, instant: str | datetime) -> int:
+def _ns(name: str, instant: Instant) -> int | None:
+    if instant is None:
+        return None
     try:
         return instant_ns(instant if isinstance(instant, str) else instant.isoformat())
     except ValueError:

@@ -229,8 +229,8 @@ def _stream(name: str, values: Mapping[Key, Any], given: Mapping[Key, _Given]) -
         clock=ClockSettings(**clock) if clock else None,
         derive=_table(values, *above, "derive"),
     )
-    own = _table(values, "streams", name)
-    return StreamSettings(name, own.get("lake_only", False), source, _table(values, *above[:2], "assets"))
+    assets = _table(values, *above[:2], "assets")
+    return StreamSettings(name, source=source, assets=assets, **_table(values, "streams", name))
 
 
 def _contract_folders(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from hotfire.sql.duck import Tables
+from hotfire.sql.views import Tables
 from hotfire.store import ddl
 
 if TYPE_CHECKING:
@@ -36,5 +36,8 @@ def tables(workspace: Workspace) -> Tables:
         own = contract(name)
         return (workspace.lake.files(name), workspace.lake.empty(own)) if own else None
 
+    def cleared(name: str) -> int | None:
+        return workspace.cleared_before(name) if name in streams else None
+
     names = sorted({*workspace.store.tables(), *streams, *(f"lake.{name}" for name in streams)})
-    return Tables(names, table, contract, lake, workspace.settings.data / WAREHOUSE)
+    return Tables(names, table, contract, lake, workspace.settings.data / WAREHOUSE, cleared)

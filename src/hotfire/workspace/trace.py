@@ -222,7 +222,9 @@ def _readable(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
 def _stored(workspace: Workspace, contract: Contract, batch: _Batch, row_no: int | None) -> pl.DataFrame:
     """The row that was stored under this batch and record number, if there is one."""
     same = {"shard": batch.shard, "batch_seq": batch.batch_seq, "row_no": row_no}
-    if workspace.settings.stream(contract.stream).lake_only:
+    at = {"stream": contract.stream, "shard": batch.shard, "batch_seq": batch.batch_seq}
+    cleared = workspace.store.query("ledger_batch", **at)["cleared"].item() > 0
+    if cleared or workspace.settings.stream(contract.stream).lake_only:
         frames = workspace.lake.rows(contract, shard=batch.shard, after=batch.batch_seq - 1)
         return pl.concat([pl.DataFrame(), *(frame.filter(**same) for frame in frames)], how="diagonal")
     return workspace.store.batch(contract, batch.shard, batch.batch_seq).filter(**same)
@@ -238,8 +240,10 @@ def _corrections(workspace: Workspace, batch: _Batch, one: Traced) -> list[dict[
 def _twin(workspace: Workspace, contract: Contract, batch: _Batch, record: Records) -> Mapping[str, Any] | None:
     """Where the stored row with the identity of a duplicate record is, and which line it came from."""
     rows = judge(contract, record.decode(wire(contract)), batch.received_at_ns).rows
-    only = workspace.settings.stream(contract.stream).lake_only
-    found = (workspace.lake if only else workspace.store).stored(contract, rows.select(contract.identity))
+    only, identity = workspace.settings.stream(contract.stream).lake_only, rows.select(contract.identity)
+    found = (workspace.lake if only else workspace.store).stored(contract, identity)
+    if found.is_empty() and not only and workspace.cleared_before(contract.stream) is not None:
+        found = workspace.lake.stored(contract, identity)
     content = [column.storage for column in contract.columns]
     found = found.join(rows, on=content, how="semi", nulls_equal=True)
     if found.is_empty():

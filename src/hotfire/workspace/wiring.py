@@ -33,7 +33,7 @@ from hotfire.workspace.contracts import contract_texts, load_contract
 if TYPE_CHECKING:
     from hotfire.clock import Clock
     from hotfire.contract.model import Contract
-    from hotfire.protocols import Lake, Read, Source, Store
+    from hotfire.protocols import Read, Source, Store
     from hotfire.rows import Plan
     from hotfire.workspace.model import Settings, SourceSettings
 
@@ -99,6 +99,15 @@ class Workspace(AbstractContextManager["Workspace"]):
         """The contract that a batch was planned with, as the store kept it."""
         texts = self.store.query("version", hash=digest)["texts"].item()
         return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
+
+    def cleared(self, stream: str) -> int:
+        """How many rows retention has left only to the lake."""
+        return int(self.store.query("cleared", stream=stream)["cleared"].sum() or 0)
+
+    def cleared_before(self, stream: str) -> int | None:
+        """The time before which retention has left rows only to the lake; None where the store holds every row."""
+        before_ns: int | None = self.store.query("cleared", stream=stream)["before_ns"].cast(pl.Int64).max()  # type: ignore[assignment]
+        return before_ns
 
     def prepare(self, stream: str) -> Contract:
         """The stream's contract, with its tables made, migrated, or converted to its major version.
@@ -206,15 +215,15 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
         only = self.settings.stream(contract.stream).lake_only
-        lake: Lake | None = self.lake if only or not self.dry_run else None
         if only and contract.kind == "entity":
             raise UserError(
                 f"The stream {contract.stream} holds entities: their versions are compared in the store.",
                 f"Remove lake_only from [streams.{contract.stream}].",
             )
         reread = partial(self.reread, contract)
-        parts = (contract, source, self.store, lake, self.clock, job_id, reread, self.contract_of)
-        return Flow(*parts, lake_only=only, dry_run=self.dry_run)
+        parts = (contract, source, self.store, self.lake, self.clock, job_id, reread, self.contract_of)
+        retention_ns = self.settings.stream(contract.stream).retention_ns
+        return Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns)
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries

@@ -12,7 +12,7 @@ import pytest
 from hotfire.contract.model import Contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.follower import ROWS, Follower
-from hotfire.lake.delta import DeltaLake
+from hotfire.lake.delta import MAINTAIN_EVERY, DeltaLake
 from hotfire.rows import LIVE, Checkpoint
 from hotfire.testing.crashes import Fuse
 from hotfire.testing.lake_suite import READINGS, rows_of
@@ -81,10 +81,13 @@ def test_nothing_is_appended_of_nothing(flow: Flow) -> None:
 
 def test_what_goes_wrong_in_the_background_is_told(flow: Flow) -> None:
     """At the next append or at the end, never swallowed."""
-    with closing(start(flow, Fuse("lake.append"))) as follower:
+
+    def work(follower: Follower) -> None:
         follower.follow(1, many(1, ROWS))
-        with pytest.raises(Crash):
-            follower.flush()
+        follower.flush()
+
+    with closing(start(flow, Fuse("lake.append"))) as follower, pytest.raises(Crash):
+        work(follower)
 
 
 def test_closing_leaves_the_rest_to_the_next_start(flow: Flow, tmp_path: Path) -> None:
@@ -93,3 +96,17 @@ def test_closing_leaves_the_rest_to_the_next_start(flow: Flow, tmp_path: Path) -
         follower.follow(1, many(1, 5))
     assert flow.lake
     assert flow.lake.marker("readings", LIVE) == 0
+
+
+def test_small_files_become_few_on_the_way(flow: Flow) -> None:
+    """The follower sees to it by itself, beside its appends: the number of files is bounded, and no row is lost."""
+    assert isinstance(flow.lake, DeltaLake)
+    batches = MAINTAIN_EVERY + 10
+    with closing(start(flow)) as follower:
+        for batch_seq in range(1, batches + 1):
+            follower.follow(batch_seq, many(batch_seq, 1))
+            flow.clock.sleep(10)
+            follower.tend()
+        follower.flush()
+    assert len(flow.lake.files("readings")) <= 15
+    assert flow.lake.counts("readings")["rows"].to_list() == [1] * batches

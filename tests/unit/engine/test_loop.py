@@ -64,7 +64,7 @@ def test_a_batch_is_planned_committed_followed_and_acknowledged(stand: Stand) ->
         ("source.acknowledge", 1),
         *((step, seq + (step == "source.acknowledge")) for seq in (1, 2, 3) for step in steps),
     ]
-    assert fuse.trace[-1] == ("lake.append", 1)
+    assert [step for step in fuse.trace if step[0] != "lake.worn"][-1] == ("lake.append", 1)
     assert len(stand.came().lake) == 6
 
 

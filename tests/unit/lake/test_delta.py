@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import polars as pl
 import pytest
@@ -53,13 +55,51 @@ def test_statistics_name_what_readers_skip_by(lake: DeltaLake, tmp_path: Path) -
     assert known == [(20, whole["taken_ns"].min(), whole["taken_ns"].max(), 1, 2)]
 
 
-def test_the_lake_maintains_itself(lake: DeltaLake) -> None:
-    """Files do not pile up with the appends, though nobody asks for maintenance."""
+def test_the_lake_says_when_it_has_many_files(lake: DeltaLake) -> None:
+    """Once in so many versions, until it is maintained; whoever appends sees to it."""
     for seq in range(1, MAINTAIN_EVERY + 1):
+        assert not lake.worn("readings")
         rows = [{"device": "d", "taken_ns": seq}] if seq <= 10 else []
         lake.append(READINGS, "live", seq, rows_of(READINGS, seq, rows))
+    assert (lake.worn("readings"), lake.worn("others")) == (True, False)
+    lake.maintain("readings")
+    assert not lake.worn("readings")
     assert len(lake.files("readings")) == 1
     assert everything(lake)["batch_seq"].to_list() == list(range(1, 11))
+
+
+def test_readers_and_appends_go_on_beside_maintenance(lake: DeltaLake) -> None:
+    """Threads that read, append and maintain one table do not fail; each reader sees whole appends, and ever more."""
+    lake.append(READINGS, "live", 1, batch(1))
+    done = Event()
+
+    def read() -> list[int]:
+        seen = []
+        while not done.is_set():
+            files = lake.files("readings")
+            seen.append(pl.scan_parquet(files).select(pl.len()).collect().item())
+        return seen
+
+    def maintain() -> int:
+        compacted = 0
+        while not done.is_set():
+            compacted += lake.maintain("readings")["compacted"]
+        return compacted
+
+    with ThreadPoolExecutor(3) as threads:
+        readers, caring = [threads.submit(read) for _ in range(2)], threads.submit(maintain)
+        try:
+            for seq in range(2, 40):
+                lake.append(READINGS, "live", seq, batch(seq))
+        finally:
+            done.set()
+        assert caring.result() > 2
+        for reader in readers:
+            seen = reader.result()
+            assert seen == sorted(seen)
+            assert not any(count % 10 for count in seen)
+    assert lake.marker("readings", "live") == 39
+    assert same(everything(lake), pl.concat([batch(seq) for seq in range(1, 40)]))
 
 
 def test_maintenance_drops_what_nobody_can_read_any_more(lake: DeltaLake) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from hotfire.errors import HotfireError, LakeUnusable, Refused, UserError
 from hotfire.lake.delta import DeltaLake
-from hotfire.sql.duck import Result, Tables, query
+from hotfire.sql.duck import Result, query
 from hotfire.sql.records import records
 from hotfire.sql.units import header
+from hotfire.sql.views import Tables
 from hotfire.testing.lake_suite import READINGS, batch
 
 LEDGER = pl.DataFrame({"stream": ["readings"], "committed_at_ns": [5]})

@@ -510,7 +510,8 @@ def test_identities_are_looked_up(fleet: PostgresStore) -> None:
     """Each by the compound index, whatever the planner thinks of how many there are."""
     wanted = pl.DataFrame({"device": ["07"], "taken_ns": [START_NS], "part": pl.Series([None], dtype=pl.Int64)})
     given, parameters = fleet._session.given(wanted)  # noqa: SLF001 - the plan itself
-    probe = POSTGRESQL.probe.format(table=quoted("readings"), on="t.device = w.device AND t.taken_ns = w.taken_ns")
+    on = "t.device = w.device AND t.taken_ns = w.taken_ns"
+    probe = POSTGRESQL.probe.format(what="*", table=quoted("readings"), on=on)
     plan = explained(fleet, f"SELECT t.* FROM {given} AS w {probe}", *parameters)  # noqa: S608 - as in the store
     assert "Index Scan using readings_asset_time" in plan
     assert fleet.stored(READINGS, wanted).height == 1

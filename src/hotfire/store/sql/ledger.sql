@@ -64,3 +64,11 @@ SELECT incarnation FROM hf_store;
 -- name: last_commit
 -- When a stream last committed a batch.
 SELECT max(committed_at_ns) AS committed_at_ns FROM hf_ledger WHERE stream = :stream;
+
+-- name: cleared
+-- What retention took out of the store, by shard: how many rows, the last batch among them, and a time before which all were.
+SELECT shard, cleared, last_seq, before_ns FROM hf_cleared WHERE stream = :stream ORDER BY shard;
+
+-- name: cleared_batches
+-- Batches of a shard with rows that only the lake still holds.
+SELECT batch_seq FROM hf_ledger WHERE stream = :stream AND shard = :shard AND cleared > 0 ORDER BY batch_seq;
