@@ -73,6 +73,16 @@ def test_the_same_seed_gives_the_same_bytes_everywhere(run: Run, tmp_path: Path)
     assert other.out != piped.out
 
 
+def test_a_reader_may_have_enough(make: Any, tmp_path: Path) -> None:
+    """Where the other end of a pipe is closed, it ends quietly."""
+    command = [make.hotfire, "simulate", "events", "--to", "-", "--hours", "100"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b'{"event_id"')
+        process.stdout.close()
+        assert (process.wait(20), process.stderr.read()) == (141, b"")  # type: ignore[union-attr]
+
+
 def test_a_published_file_is_played(run: Run, tmp_path: Path) -> None:
     """At 100 Hz, every cycle 10 ms after the one before."""
     if not (DATA / "test_FD001.txt").exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.command import Command
-from hotfire.cli.output import Answer, hint
+from hotfire.cli.output import Answer, hint, terminal
 from hotfire.errors import HotfireError, UserError
 
 if TYPE_CHECKING:
@@ -58,8 +60,12 @@ def simulate(stream: str, to: str, *, labels: Path | None, token: str | None, **
         from hotfire.cli.logs import logger
 
         logger("simulate")
-    with _stoppable(catch=live or is_server(to)) as stopped:
-        made = play(errand, request, stopped=stopped)
+    try:
+        with _stoppable(catch=live or is_server(to)) as stopped, _watched(stream) as told:
+            made = play(errand, request, stopped=stopped, progress=told)
+    except BrokenPipeError:  # who reads the other end of standard output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Answer({}, exit_code=141)
     answer = _answer(errand, request, made)
     if to != "-":
         return answer
@@ -120,6 +126,21 @@ def _stoppable(*, catch: bool) -> Iterator[Callable[[], bool]]:
 
     with stopping() as stop:
         yield stop.is_set
+
+
+@contextmanager
+def _watched(stream: str) -> Iterator[Callable[[int], None] | None]:
+    """What shows on a terminal, while it goes on, how many rows were taken."""
+    if not terminal():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"simulate {stream}")
+        yield lambda rows: bar.update(task, description=f"simulate {stream}  {rows:,} rows")
 
 
 def _answer(errand: Errand, request: Request, made: Made) -> Answer:

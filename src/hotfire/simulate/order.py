@@ -20,6 +20,7 @@ _REACH = 50  # a repeated line comes at most so many lines after the first
 _STRAY = 4  # a line out of order comes one reading after its place, or so many more
 _NEVER = np.iinfo(np.int64).min
 _DIRT = 1_000_000
+_CLOCKS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,9 @@ class _Arrivals:
                 judged[at] = replace(label, fate="late")
         for asset, clock in ahead.group_by("asset").agg(pl.col("clock").max()).iter_rows():
             self._clocks[asset] = max(clock, self._clocks.get(asset, _NEVER))
+        if len(self._clocks) > 2 * _CLOCKS:  # of assets that came and went
+            newest = sorted(self._clocks.items(), key=lambda one: -one[1])[:_CLOCKS]
+            self._clocks = dict(newest)
         return judged
 
 

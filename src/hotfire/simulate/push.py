@@ -80,8 +80,10 @@ class Push:
             except (httpx.TransportError, _NotNow) as error:
                 if self._stopped():
                     return False
-                what = f"{self._url} took nothing for {self._patience_s:g} s: {str(error) or type(error).__name__}."
-                raise Outage(what, f"{self.rows:,} rows were acknowledged. Is `hotfire up` running there?") from error
+                raise Outage(
+                    f"{self._url} took nothing for {self._patience_s:g} s: {str(error) or type(error).__name__}.",
+                    f"{self.rows:,} rows were acknowledged. Is `hotfire up` running there?",
+                ) from error
         return True
 
     def _acknowledged(self, request: bytes) -> int:

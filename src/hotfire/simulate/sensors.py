@@ -56,6 +56,7 @@ class Sensors:
         `begun` are those that begin in these readings; earlier ones are known.
         """
         self._going_on = [one for one in self._going_on if one.last > low] + list(begun)
+        self._held = {fault: value for fault, value in self._held.items() if fault.last > low}
         present = np.ones(len(values), dtype=np.bool_)
         for fault in self._going_on:
             begin, end = max(fault.first - low, 0), min(fault.last - low, len(values))
