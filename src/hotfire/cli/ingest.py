@@ -56,6 +56,7 @@ def ingest(
     from hotfire.cli.up import stopping
     from hotfire.engine.loop import once, run_opened
     from hotfire.engine.retention import retain
+    from hotfire.ledger.cleared import rows_cleared
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
@@ -64,7 +65,7 @@ def ingest(
         contract = workspace.prepare(stream)
         sources: list[Several] = []
         unfinished = workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list()
-        tally = Tally(unfinished, cleared=-workspace.cleared(stream))
+        tally = Tally(unfinished, cleared=-rows_cleared(workspace.store, stream))
 
         def opened() -> Flow:
             flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
@@ -79,7 +80,7 @@ def ingest(
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
         if not follow:
             retain(workspace.idle_flow(contract, one.job_id))
-        tally.cleared += workspace.cleared(stream)
+        tally.cleared += rows_cleared(workspace.store, stream)
         for problem in sources[-1].problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
         return _summary(one, contract, tally, sources[-1], dry_run=dry_run)

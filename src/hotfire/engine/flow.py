@@ -15,6 +15,7 @@ from hotfire.contract.model import Contract, wire
 from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.entities import sort_versions
 from hotfire.engine.memory import Memory
+from hotfire.ledger.cleared import cleared_before
 from hotfire.rows import LIVE, Counts, Fault, Outcome, Plan, Rejected, Verdict
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _in_store_or_cleared(flow: Flow, contract: Contract, identities: pl.DataFram
     below the limit that is asked for next.
     """
     found = flow.store.stored(contract, identities)
-    before_ns = flow.store.query("cleared", stream=contract.stream)["before_ns"].max()
+    before_ns = cleared_before(flow.store, contract.stream)
     if before_ns is None or flow.lake is None:
         return found
     old = identities.filter(pl.col(contract.identity[1]) < before_ns)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hotfire.errors import SourceChanged, UserError
+from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Plan, Span
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def balance(
     plans = store.query("unfinished_plans", stream=stream)["plan"]
     pending = sum(_planned(text) for text in plans)
     sentences = [f"{why}: {_called(batches)} cannot be counted again" for why, batches in sorted(unread.items())]
-    cleared = int(store.query("cleared", stream=stream)["cleared"].sum() or 0)
+    cleared = rows_cleared(store, stream)
     return Balance(stream, totals, pending, differences, sentences, sum(map(len, unread.values())), cleared)
 
 

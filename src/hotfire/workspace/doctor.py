@@ -16,6 +16,7 @@ from hotfire.contract.lint import lint
 from hotfire.engine.follower import FOREIGN, FORGOTTEN, forgotten, is_foreign
 from hotfire.engine.loop import run
 from hotfire.errors import HotfireError, OwnedElsewhere, SourceChanged, StoreUnusable
+from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Counts, Plan
 from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
@@ -226,7 +227,7 @@ def _retention(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
     stream, wanted = contract.stream, workspace.settings.stream(contract.stream)
     if wanted.retention is None:
         return
-    detail = f"rows older than {wanted.retention} are kept only in the lake: {workspace.cleared(stream):,}"
+    detail = f"rows older than {wanted.retention} are kept only in the lake: {rows_cleared(workspace.store, stream):,}"
     if contract.kind == "entity":
         detail = "has no effect: entities are kept whole, because their versions are compared in the store"
     elif wanted.lake_only:

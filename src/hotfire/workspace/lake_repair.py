@@ -11,6 +11,7 @@ import polars as pl
 
 from hotfire.errors import LakeUnusable
 from hotfire.ledger.balance import balance
+from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Span
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def proof(workspace: Workspace, contract: Contract) -> str:
 
 def _lacks(workspace: Workspace, contract: Contract) -> str:
     """Where the store holds less than its ledger says; empty where it holds everything."""
-    if cleared := workspace.cleared(contract.stream):
+    if cleared := rows_cleared(workspace.store, contract.stream):
         return f"retention has taken {cleared:,} row{'s' * (cleared > 1)} out of it"
     differences = balance(contract, workspace.store, None).differences
     return differences[0] if differences else ""

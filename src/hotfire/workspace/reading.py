@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from hotfire.errors import UserError
+from hotfire.ledger.cleared import cleared_before
 from hotfire.store import ddl
 from hotfire.workspace.model import instant_ns
 from hotfire.workspace.settings import current
@@ -50,7 +51,7 @@ def _rows(workspace: Workspace, contract: Contract, since: Instant, until: Insta
     else:
         found = workspace.store.table(contract.stream, None, contract)
         rows = rows if found is None else found
-        before_ns = workspace.cleared_before(contract.stream)
+        before_ns = cleared_before(workspace.store, contract.stream)
         if before_ns is not None:
             upto_ns = before_ns if until_ns is None else min(until_ns, before_ns)
             older = workspace.lake.rows(contract, since_ns=since_ns, until_ns=upto_ns)

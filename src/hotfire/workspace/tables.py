@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from hotfire.ledger.cleared import cleared_before
 from hotfire.sql.views import Tables
 from hotfire.store import ddl
 
@@ -37,7 +38,7 @@ def tables(workspace: Workspace) -> Tables:
         return (workspace.lake.files(name), workspace.lake.empty(own)) if own else None
 
     def cleared(name: str) -> int | None:
-        return workspace.cleared_before(name) if name in streams else None
+        return cleared_before(workspace.store, name) if name in streams else None
 
     names = sorted({*workspace.store.tables(), *streams, *(f"lake.{name}" for name in streams)})
     return Tables(names, table, contract, lake, workspace.settings.data / WAREHOUSE, cleared)

@@ -15,6 +15,7 @@ from hotfire.clock import iso
 from hotfire.contract.check import judge
 from hotfire.contract.model import wire
 from hotfire.errors import SourceChanged, UserError
+from hotfire.ledger.cleared import cleared_before
 from hotfire.rows import Fault, Part, Plan, Span
 from hotfire.source.formats.join import records_from_raw
 from hotfire.workspace.places import meant, near, relocated
@@ -242,7 +243,7 @@ def _twin(workspace: Workspace, contract: Contract, batch: _Batch, record: Recor
     rows = judge(contract, record.decode(wire(contract)), batch.received_at_ns).rows
     only, identity = workspace.settings.stream(contract.stream).lake_only, rows.select(contract.identity)
     found = (workspace.lake if only else workspace.store).stored(contract, identity)
-    if found.is_empty() and not only and workspace.cleared_before(contract.stream) is not None:
+    if found.is_empty() and not only and cleared_before(workspace.store, contract.stream) is not None:
         found = workspace.lake.stored(contract, identity)
     content = [column.storage for column in contract.columns]
     found = found.join(rows, on=content, how="semi", nulls_equal=True)

@@ -100,15 +100,6 @@ class Workspace(AbstractContextManager["Workspace"]):
         texts = self.store.query("version", hash=digest)["texts"].item()
         return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
 
-    def cleared(self, stream: str) -> int:
-        """How many rows retention has left only to the lake."""
-        return int(self.store.query("cleared", stream=stream)["cleared"].sum() or 0)
-
-    def cleared_before(self, stream: str) -> int | None:
-        """The time before which retention has left rows only to the lake; None where the store holds every row."""
-        before_ns: int | None = self.store.query("cleared", stream=stream)["before_ns"].cast(pl.Int64).max()  # type: ignore[assignment]
-        return before_ns
-
     def prepare(self, stream: str) -> Contract:
         """The stream's contract, with its tables made, migrated, or converted to its major version.
 
