@@ -132,6 +132,10 @@ class Store(Protocol):
         """(batch_seq, stored rows in arrival order) of each committed batch after `after`; bookkeeping included."""
         ...
 
+    def rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
+        """The stored rows of consecutive batches, by their rows of the ledger, in arrival order."""
+        ...
+
     def counts(self, contract: Contract, shard: str) -> pl.DataFrame:
         """The number of stored rows (history rows of entities) by batch, counted: `batch_seq`, `rows`."""
         ...
@@ -171,6 +175,10 @@ class Lake(Protocol):
 
     def rows(self, contract: Contract, *, shard: str | None = None, after: int | None = None) -> Iterator[pl.DataFrame]:
         """All rows, or one shard's of batches after `after`, in chunks of bounded size and in no order."""
+        ...
+
+    def batches(self, contract: Contract, shard: str, first: int, last: int) -> pl.DataFrame:
+        """The rows of a shard's batches from `first` to `last`, in arrival order; as `rows`."""
         ...
 
     def counts(self, stream: str) -> pl.DataFrame:

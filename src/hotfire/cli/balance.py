@@ -10,6 +10,7 @@ import click
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, marks
 from hotfire.cli.workspace import complete_stream, settings_of
+from hotfire.errors import UserError
 
 if TYPE_CHECKING:
     from hotfire.ledger.balance import Balance
@@ -46,21 +47,36 @@ def balance(stream: str | None, *, reread: bool) -> Answer:
 
 @click.command(cls=Command)
 @click.argument("stream", required=False, shell_complete=complete_stream)
-def digest(stream: str | None) -> Answer:
+@click.option("--replay", "replay_id", metavar="ID", help="Of the shadow ledger of a replay.")
+def digest(stream: str | None, replay_id: str | None) -> Answer:
     """One hash over everything stored and quarantined: equal for equal rows, however they arrived."""
     from hotfire.ledger.digest import digest as of_stream
     from hotfire.ledger.digest import total
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of()
-    digests = {}
+    digests: dict[str, str] = {}
+    if replay_id:
+        return _digest_of_replay(settings, stream, replay_id)
     with Workspace(settings) as workspace, workspace.store.steady():
         for name in chosen(settings, stream):
             only = settings.stream(name).lake_only
             digests[name] = of_stream(workspace.contract_in_use(name), workspace.store, workspace.lake, lake_only=only)
-    whole = total(digests.items())
+    whole = total(digests.items()) if len(digests) != 1 else next(iter(digests.values()))
     lines = [f"{one}  {name}" for name, one in digests.items()] or [NO_STREAM]
     return Answer({"digest": whole, "streams": digests}, [*lines, f"{whole}  (all)"] if len(digests) > 1 else lines)
+
+
+def _digest_of_replay(settings: Settings, stream: str | None, replay_id: str) -> Answer:
+    from hotfire.workspace.replays import digest_of
+    from hotfire.workspace.wiring import Workspace
+
+    with Workspace(settings) as workspace:
+        found = digest_of(workspace, replay_id)
+    name, whole = found["stream"], found["digest"]
+    if stream not in (None, name):
+        raise UserError(f"{replay_id} is a replay of {name}, not of {stream}.")
+    return Answer({"digest": whole, "streams": {name: whole}, "replay_id": replay_id}, [f"{whole}  {name}"])
 
 
 def chosen(settings: Settings, stream: str | None) -> Sequence[str]:

@@ -13,7 +13,7 @@ from hotfire.contract.check import judge
 from hotfire.contract.lens import carried
 from hotfire.contract.model import Contract, wire
 from hotfire.engine.dedupe import Stored, sort_out
-from hotfire.engine.entities import sort_versions
+from hotfire.engine.entities import Versions, sort_versions
 from hotfire.engine.memory import Memory
 from hotfire.ledger.cleared import cleared_before
 from hotfire.rows import LIVE, Counts, Fault, Outcome, Plan, Rejected, Verdict
@@ -21,6 +21,26 @@ from hotfire.rows import LIVE, Counts, Fault, Outcome, Plan, Rejected, Verdict
 if TYPE_CHECKING:
     from hotfire.clock import Clock
     from hotfire.protocols import Lake, Read, Source, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A batch on its way: what was read, and what its contract says of it.
+
+    Attributes:
+        repair: the rows come out of quarantine.
+        verdict: in a replay its rows may have `superseded`: versions whose order can no longer be told by their values.
+    """
+
+    read: Read
+    received_at_ns: int
+    verdict: Verdict
+    repair: bool = False
+
+
+def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
+    """Decode a batch and judge it by its contract."""
+    return Judged(read, received_at_ns, judge(contract, read.records.decode(wire(contract)), received_at_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +54,7 @@ class Flow:
         lake_only: rows are kept in the lake and not in the store; they are written there before the commit.
         dry_run: nothing is written to the lake; the store keeps what it is given until it is closed.
         retention_ns: older rows leave the store once the lake holds them; None: all rows stay.
+        judge: what is said of a batch that was read, received at an instant. Called on a thread of its own.
     """
 
     contract: Contract
@@ -48,27 +69,15 @@ class Flow:
     lake_only: bool = False
     dry_run: bool = False
     retention_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A batch on its way: what was read, and what its contract says of it."""
-
-    read: Read
-    received_at_ns: int
-    verdict: Verdict
-
-
-def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
-    """Decode a batch and judge it by its contract."""
-    return Judged(read, received_at_ns, judge(contract, read.records.decode(wire(contract)), received_at_ns))
+    judge: Callable[[Contract, Read, int], Judged] = judged
 
 
 def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) -> Plan:
     """What is written down of a batch before it has any effect."""
     read = batch.read
     stream, contract = flow.contract.stream, flow.contract.hash
-    return Plan(stream, flow.shard, batch_seq, read.span, read.sha256, batch.received_at_ns, contract, repair)
+    repairs = repair or batch.repair
+    return Plan(stream, flow.shard, batch_seq, read.span, read.sha256, batch.received_at_ns, contract, repairs)
 
 
 def outcome_of(
@@ -87,10 +96,8 @@ def outcome_of(
         kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
     else:
-        arrived = plan.span.parts[0].place.facts["arrived"] if plan.repair else ()
         settle()
-        before = Stored(partial(flow.store.stored, contract), partial(_carried, flow, contract))
-        versions = sort_versions(contract, verdict.rows, before, arrived)
+        versions = _versions(flow, contract, plan, verdict.rows)
         kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
         assets, after = None, memory
     rejected = {**verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}
@@ -122,6 +129,14 @@ def _without(verdict: Verdict, refused: Mapping[int, str]) -> Verdict:
     rows = verdict.rows.filter(~pl.col("row_no").is_in(list(refused)))
     corrections = [one for one in verdict.corrections if one.row_no not in refused]
     return Verdict(rows, {**verdict.rejected, **faults}, corrections)
+
+
+def _versions(flow: Flow, contract: Contract, plan: Plan, rows: pl.DataFrame) -> Versions:
+    if "superseded" in rows.columns:
+        return Versions(rows.with_columns(late=pl.lit(value=False)), [], [])
+    arrived = plan.span.parts[0].place.facts["arrived"] if plan.repair else ()
+    before = Stored(partial(flow.store.stored, contract), partial(_carried, flow, contract))
+    return sort_versions(contract, rows, before, arrived)
 
 
 def _stored_before(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from hotfire.engine.flow import Flow, Judged, judged, outcome_of, plan_of
+from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
 from hotfire.errors import Refused, RowsRefused, SourceChanged
@@ -127,7 +127,7 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
         labels = ", ".join(part.place.label for part in plan.span.parts)
         raise SourceChanged(f"{labels} no longer holds the bytes that batch {plan.batch_seq} was planned with.", do)
     contract = flow.contract_of(plan.contract)
-    batch = judged(contract, read, plan.received_at_ns)
+    batch = flow.judge(contract, read, plan.received_at_ns)
     outcome, memory = outcome_of(flow, contract, plan, batch, memory)
     _commit(flow, outcome, contract, epoch)
     return outcome, memory
@@ -184,7 +184,7 @@ class _Reader:
         if read is None:
             return None
         self._position = {**self._position, **{part.place.key: part.after() for part in read.span.parts}}
-        return judged(self._flow.contract, read, read.received_at_ns or self._flow.clock.now_ns())
+        return self._flow.judge(self._flow.contract, read, read.received_at_ns or self._flow.clock.now_ns())
 
 
 class _Writer:

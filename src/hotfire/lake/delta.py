@@ -134,6 +134,16 @@ class DeltaLake:
             chosen = wanted.select(layout.storage(contract) if columns is None else list(columns))
             yield from chosen.collect_batches(chunk_size=CHUNK, maintain_order=False)
 
+    def batches(self, contract: Contract, shard: str, first: int, last: int) -> pl.DataFrame:
+        """The rows of a shard's batches from `first` to `last`, in arrival order: storage and bookkeeping columns."""
+        one = self._table(contract.stream)
+        with usable(one.uri):
+            files = overlapping(one.files(), "batch_seq", first, last)
+            rows = scan(one.paths(files), layout.file_columns(contract))
+            wanted = rows.filter(pl.col("shard") == shard, pl.col("batch_seq").is_between(first, last))
+            found = wanted.select(layout.storage(contract)).sort("batch_seq", "row_no")
+            return found.collect(engine="streaming")
+
     def counts(self, stream: str) -> pl.DataFrame:
         """The number of rows by shard and batch, counted: `shard`, `batch_seq`, `rows`, sorted."""
         with usable(self._uri(stream)):

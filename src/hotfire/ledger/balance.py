@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hotfire.errors import SourceChanged, UserError
+from hotfire.ledger.arrival import ledger
 from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Plan, Span
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from hotfire.contract.model import Contract
     from hotfire.protocols import Lake, Source, Store
-
-_PAGE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def balance(
         recount = _Recount(contract, store, lake, (shard, marker), lake_only=lake_only)
         if upto is not None:
             recount.overlook(max(marker, committed))
-        for row in _ledger(store, stream, shard):
+        for row in ledger(store, stream, shard):
             differences.extend(recount.batch(row))
             if source is not None and not row["repair"]:
                 differences.extend(_reread(source, row, unread))
@@ -92,16 +91,6 @@ def balance(
     sentences = [f"{why}: {_called(batches)} cannot be counted again" for why, batches in sorted(unread.items())]
     cleared = rows_cleared(store, stream)
     return Balance(stream, totals, pending, differences, sentences, sum(map(len, unread.values())), cleared)
-
-
-def _ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:
-    after = 0
-    while True:
-        page = store.query("ledger", stream=stream, shard=shard, after=after, page=_PAGE)
-        yield from page.iter_rows(named=True)
-        if page.height < _PAGE:
-            return
-        after = page["batch_seq"][-1]
 
 
 class _Recount:

@@ -24,7 +24,7 @@ def digest(contract: Contract, store: Store, lake: Lake | None, *, lake_only: bo
     quarantined rows by their raw bytes and the names of the checks they broke. Batch numbers, record numbers,
     positions, receipt times and people's actions do not count.
     """
-    frames = lake.rows(contract) if lake_only and lake else _stored(contract, store, lake)
+    frames = _in_lake(contract, store, lake) if lake_only and lake else _stored(contract, store, lake)
     whole = hashlib.sha256(b"hotfire digest 1\0" + contract.stream.encode() + b"\0")
     whole.update(_sorted(_encoded(contract, frame) for frame in frames))
     whole.update(_sorted(_rejected(contract.stream, store)))
@@ -47,6 +47,13 @@ def _stored(contract: Contract, store: Store, lake: Lake | None) -> Iterator[pl.
         for batch_seq, rows in store.batches(contract, shard, 0):
             if batch_seq not in numbers:
                 yield rows
+
+
+def _in_lake(contract: Contract, store: Store, lake: Lake) -> Iterator[pl.DataFrame]:
+    """Rows of committed batches: those of a batch that is not committed yet may be in the lake already."""
+    committed = store.query("shards", stream=contract.stream).select("shard", upto="committed_seq")
+    for rows in lake.rows(contract):
+        yield rows.join(committed, on="shard", how="left").filter(pl.col("batch_seq") <= pl.col("upto"))
 
 
 def _encoded(contract: Contract, rows: pl.DataFrame) -> Iterable[bytes]:

@@ -259,6 +259,10 @@ class OperationalStore:
                 return
             after = page["batch_seq"][-1]
 
+    def rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
+        """The stored rows of consecutive batches, by their rows of the ledger, in arrival order."""
+        return self._rows(contract, shard, ledger)
+
     def batch(self, contract: Contract, shard: str, batch_seq: int) -> pl.DataFrame:
         """The stored rows of one committed batch, in arrival order."""
         found = self.query("ledger_batch", stream=contract.stream, shard=shard, batch_seq=batch_seq)

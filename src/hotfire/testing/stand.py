@@ -16,6 +16,8 @@ from hotfire.clock import SystemClock
 from hotfire.contract.model import Contract
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
+from hotfire.engine.past import Recorded
+from hotfire.engine.replay import Replayed, replay
 from hotfire.engine.retention import retain
 from hotfire.lake.delta import DeltaLake
 from hotfire.ledger.balance import Balance, balance
@@ -106,6 +108,22 @@ class Stand:
         with closing(self.store()) as reader:
             source = QuarantineSource(reader, self.contract.stream, tries, check, batch)
             return self._run(source, fuse or Fuse(), repair=True)
+
+    def replay(self, since_ns: int | None = None, until_ns: int | None = None) -> Replayed:
+        """Take everything through the engine again, into a shadow ledger that is gone afterwards."""
+        with (
+            closing(self.store()) as store,
+            scratch() as folder,
+            closing(self._shadow(folder)) as shadow,
+            store.steady(),
+        ):
+            stands = (self.contract, store, self.lake(store), self.lake_only, since_ns, until_ns)
+            return replay(Recorded(*stands), shadow, self.clock, "replay-1")
+
+    def _shadow(self, folder: Path) -> SqliteStore:
+        shadow = SqliteStore(folder / "hotfire.db", self.clock)
+        shadow.ensure(self.contract, self.texts)
+        return shadow
 
     def digest(self) -> str:
         """The stream's digest."""

@@ -95,9 +95,9 @@ class Workspace(AbstractContextManager["Workspace"]):
             return contract
         return self.contract_of(kept.filter(pl.col("version").str.starts_with(f"{major}."))["hash"][-1])
 
-    def contract_of(self, digest: str) -> Contract:
-        """The contract that a batch was planned with, as the store kept it."""
-        texts = self.store.query("version", hash=digest)["texts"].item()
+    def contract_of(self, digest: str, store: Store | None = None) -> Contract:
+        """The contract that a batch was planned with, as the store (the workspace's if None) kept it."""
+        texts = (store or self.store).query("version", hash=digest)["texts"].item()
         return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
 
     def prepare(self, stream: str) -> Contract:
@@ -246,6 +246,11 @@ def open_store(
         f"The store {url!r} is of a kind this hotfire does not know.",
         "Use sqlite:///data/hotfire.db or postgresql://USER@HOST/DATABASE.",
     )
+
+
+def open_shadow(folder: Path, clock: Clock) -> OperationalStore:
+    """The store of a replay's shadow ledger."""
+    return SqliteStore(folder / "hotfire.db", clock)
 
 
 def _same_identity(used: Contract, contract: Contract) -> None:

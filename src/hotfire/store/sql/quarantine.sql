@@ -38,3 +38,15 @@ WHERE stream = :stream AND shard = :shard AND batch_seq = :batch_seq ORDER BY ro
 -- The corrected values of one batch.
 SELECT row_no, column_name, check_name, raw, value FROM hf_correction
 WHERE stream = :stream AND shard = :shard AND batch_seq = :batch_seq ORDER BY row_no, column_name;
+
+-- name: quarantine_arrived
+-- What is still in quarantine of some batches, whole, in the order of arrival.
+SELECT batch_seq, row_no, place, at_offset, line, facts, raw, faults FROM hf_quarantine
+WHERE stream = :stream AND shard = :shard AND batch_seq >= :first AND batch_seq <= :last AND state <> 'repaired'
+ORDER BY batch_seq, row_no;
+
+-- name: corrections_arrived
+-- The corrected values of some batches, in the order of arrival.
+SELECT batch_seq, row_no, column_name, check_name, raw, value FROM hf_correction
+WHERE stream = :stream AND shard = :shard AND batch_seq >= :first AND batch_seq <= :last
+ORDER BY batch_seq, row_no;

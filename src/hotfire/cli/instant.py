@@ -1,0 +1,18 @@
+"""Instants on the command line."""
+
+from __future__ import annotations
+
+from hotfire.errors import UserError
+
+
+def bound_ns(option: str, text: str | None) -> int | None:
+    """An option's instant in nanoseconds of UTC; None where it was not given. UserError where it is no instant."""
+    from hotfire.workspace.model import instant_ns
+
+    if text is None:
+        return None
+    try:
+        return instant_ns(text)
+    except ValueError:
+        example = "2026-05-01T00:00:00Z"
+        raise UserError(f"{option} {text} is no instant with a zone.", f"Write it as {example}.") from None

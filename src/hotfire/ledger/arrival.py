@@ -1,0 +1,100 @@
+"""A stream in the order in which it arrived: stored rows from the store, or from the lake where the store let go of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+    from hotfire.protocols import Lake, Store
+
+ROWS = 100_000
+"""Batches are read together up to about so many rows."""
+_PAGE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Consecutive batches of one shard, between which nothing else arrived.
+
+    Attributes:
+        repair: the rows came out of quarantine.
+        ledger: their ledger rows, in order.
+        rows: their stored rows (of entities, of the history), in the order of arrival, bookkeeping included.
+    """
+
+    shard: str
+    repair: bool
+    ledger: Sequence[dict[str, Any]]
+    rows: pl.DataFrame
+
+    @property
+    def first(self) -> int:
+        """The number of the first batch."""
+        return int(self.ledger[0]["batch_seq"])
+
+    @property
+    def last(self) -> int:
+        """The number of the last batch."""
+        return int(self.ledger[-1]["batch_seq"])
+
+
+def arrived(
+    contract: Contract, store: Store, lake: Lake | None, *, lake_only: bool = False, together: int = ROWS
+) -> Iterator[Arrived]:
+    """Every committed batch of a stream. Batches of several shards come in the order of their commits.
+
+    Args:
+        lake_only: the stream's rows are kept in the lake and not in the store.
+        together: batches are read together up to about so many rows; 0: one by one.
+    """
+    shards = store.query("shards", stream=contract.stream)["shard"].to_list()
+    pages = [ledger(store, contract.stream, shard) for shard in shards]
+    in_order = merge(*pages, key=lambda row: int(row["committed_at_ns"]))
+    for (shard, repair), batches in groupby(in_order, key=lambda row: (row["shard"], bool(row["repair"]))):
+        for some in _together(batches, together):
+            rows = _rows(contract, store, lake, some, lake_only=lake_only)
+            yield Arrived(shard, repair, some, rows)
+
+
+def ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:
+    """Every row of a shard's ledger, in order."""
+    after = 0
+    while True:
+        page = store.query("ledger", stream=stream, shard=shard, after=after, page=_PAGE)
+        yield from page.iter_rows(named=True)
+        if page.height < _PAGE:
+            return
+        after = page["batch_seq"][-1]
+
+
+def _together(batches: Iterator[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
+    some: list[dict[str, Any]] = []
+    rows = 0
+    for batch in batches:
+        some.append(batch)
+        rows += batch["stored"] + batch["superseded"] + batch["quarantined"]
+        if rows >= most:
+            yield some
+            some, rows = [], 0
+    if some:
+        yield some
+
+
+def _rows(
+    contract: Contract, store: Store, lake: Lake | None, batches: Sequence[dict[str, Any]], *, lake_only: bool
+) -> pl.DataFrame:
+    """The batches' rows. A batch of which retention has left rows only to the lake is taken from there, whole."""
+    rows = store.rows(contract, batches[0]["shard"], pl.DataFrame(batches))
+    gone = [batch["batch_seq"] for batch in batches if lake_only or batch["cleared"]]
+    if lake is None or not gone:
+        return rows
+    of_them = pl.col("batch_seq").is_in(gone)
+    found = lake.batches(contract, batches[0]["shard"], gone[0], gone[-1]).filter(of_them)
+    return pl.concat([rows.filter(~of_them), found.select(rows.columns)]).sort("batch_seq", "row_no")
