@@ -52,7 +52,7 @@ crash: $(READY) ## kill -9 at random instants, CRASHES times
 	HOTFIRE_CRASHES=$(CRASHES) $(BIN)/pytest -m crash --timeout=7200
 
 soak: $(READY) ## an hour of 1,000 rows a second: memory and files stay bounded
-	HOTFIRE_SOAK_S=$(SOAK_S) $(BIN)/pytest -m soak --timeout=7200
+	HOTFIRE_SOAK_S=$(SOAK_S) $(BIN)/pytest -s -m soak --timeout=7200
 
 docs: $(READY) ## the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
