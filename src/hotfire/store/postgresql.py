@@ -34,6 +34,10 @@ _HOLDER = (
     "WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid::bigint = ? "
     "AND l.objid::bigint = hashtext(?)::bigint & 4294967295 AND a.datname = current_database()"
 )
+_SUMMARIZED = (
+    "SELECT brin_summarize_new_values(oid) AS ranges FROM pg_class WHERE oid = to_regclass(?) "
+    "AND pg_has_role(relowner, 'USAGE') AND NOT pg_is_in_recovery()"
+)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 _ALIVE_MS, _ELSEWHERE_MS, _DEAD_MS = 200, 2_000, 10_000
 """How long to wait for an owner to go: one that lives, one of another machine, one whose session outlives it."""
@@ -67,6 +71,15 @@ class PostgresStore(OperationalStore):
         """Take the lock: no other process writes until this one closes. Raises OwnedElsewhere."""
         if not self._owned:
             self._owned = self._reading(self._lock)
+
+    def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Each committed batch after `after`, its rows in arrival order.
+
+        What the server has not yet entered into the index by block range it does now, where this user may have it do so:
+        each batch would be looked for in all of that.
+        """
+        self._read(_SUMMARIZED, [f"{quoted(self._session.address.schema)}.{quoted(f'{ddl.history(contract)}_batch')}"])
+        yield from super().batches(contract, shard, after)
 
     def _look_after_lease(self) -> None:
         """The session that took the lock may have been lost: then this one takes it."""
@@ -122,10 +135,14 @@ class PostgresStore(OperationalStore):
         """Run a body that only reads; again where the connection was lost. Nothing is held on to afterwards."""
         if self._busy:
             return body()
-        result = self._again(body)
-        if not (self._dry_run or self._steady):
-            self._session.rollback()
-        return result
+
+        def read() -> T:
+            result = body()
+            if not (self._dry_run or self._steady):
+                self._session.commit()
+            return result
+
+        return self._again(read)
 
     def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = lambda: False) -> T:
         """Run a body as one transaction; again where the connection or precedence was lost, unless it stands."""

@@ -524,6 +524,17 @@ def test_a_batch_is_found_by_its_block_ranges(fleet: PostgresStore) -> None:
     assert fleet.batch(READINGS, LIVE, 3).height == 4000
 
 
+def test_reading_batches_enters_them_into_their_index(url: str, store: PostgresStore) -> None:
+    """The server would do so a minute later; until then every batch is looked for in every new block."""
+    epoch = store.open("readings", LIVE).epoch
+    for batch in (1, 2):
+        rows = [reading("a", START_NS + 5000 * batch + number, note="x" * 80) for number in range(5000)]
+        store.commit(outcome_of(READINGS, batch, rows), READINGS, epoch)
+    assert [rows.height for _, rows in store.batches(READINGS, LIVE, 0)] == [5000, 5000]
+    left = execute(url, f"SELECT brin_summarize_new_values('{Address.of(url).schema}.readings_batch') AS ranges")
+    assert left["ranges"].item() <= 1
+
+
 def test_every_named_query_runs(store: PostgresStore) -> None:
     """Each statement of the `.sql` files is valid on the schema, with its parameters."""
     values = {"stream": "s", "shard": "live", "state": "", "hash": "h"}
