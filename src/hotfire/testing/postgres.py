@@ -120,10 +120,21 @@ def running_server() -> Iterator[PostgresServer | None]:
     if programs is None:
         yield None
         return
-    with scratch() as folder:
+    with scratch() as folder, _outlived(folder):
         server = PostgresServer(folder, programs)
         server.start()
         try:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def _outlived(folder: Path) -> Iterator[None]:
+    """Should this process be killed, its server and folder do not stay: a shell waits for the end of a pipe from it."""
+    then = f"read _; kill -9 $(head -n 1 {folder}/data/postmaster.pid); rm -rf {folder}"
+    with subprocess.Popen(["/bin/sh", "-c", then], stdin=subprocess.PIPE) as shell:  # noqa: S603 - our own words
+        try:
+            yield
+        finally:
+            shell.kill()
