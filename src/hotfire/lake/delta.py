@@ -13,6 +13,7 @@ from deltalake.exceptions import CommitFailedError
 
 from hotfire.errors import LakeUnusable
 from hotfire.lake import layout
+from hotfire.lake.copies import copy_table
 from hotfire.lake.scan import around, overlapping, scan
 from hotfire.lake.table import Table
 from hotfire.lake.trouble import usable
@@ -30,6 +31,13 @@ CHUNK = 100_000
 
 MAJOR = "hotfire/major"
 """The application transaction that holds the contract's major version; it moves in the commit that converts rows."""
+
+
+class _Handles(local):
+    """The tables of one thread."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, Table] = {}
 
 
 class DeltaLake:
@@ -56,7 +64,7 @@ class DeltaLake:
             )
         self._incarnation = incarnation
         self._keep_hours = keep_hours
-        self._threads = local()
+        self._own = _Handles()
         self._worn: set[str] = set()
 
     def marker(self, stream: str, shard: str) -> int:
@@ -169,6 +177,23 @@ class DeltaLake:
         with usable(self._uri(stream)):
             return self._table(stream).problems()
 
+    def save(self, stream: str, root: Path, upto: Mapping[str, int]) -> None:
+        """Write the stream's table, if there is one, under another root too, while others append to this one.
+
+        Args:
+            stream: its name.
+            root: a folder of this machine.
+            upto: by shard, the last batch whose rows are taken.
+        """
+        one, copied = self._table(stream), DeltaLake(root, self._incarnation)
+        if not self._local:
+            raise LakeUnusable(f"{one.uri} is no folder that could be copied.", "Copy it with the tools of its store.")
+        with usable(one.uri):
+            markers = copy_table(one, root / stream, {self._app(stream, shard): shard for shard in upto}, MAJOR)
+        for shard, seq in markers.items():
+            if seq > upto[shard]:
+                copied.retreat(stream, shard, upto[shard])
+
     def set_aside(self, stream: str, mark: str) -> Path:
         """Move the stream's table out of the way, whole; the next append makes it anew. Returns where it is now.
 
@@ -184,7 +209,7 @@ class DeltaLake:
         aside = Path(f"{uri}.broken-{mark}")
         with usable(uri):
             Path(uri).rename(aside)
-            self._handles.pop(stream, None)
+            self._own.tables.pop(stream, None)
         return aside
 
     def evolve(self, contract: Contract) -> None:
@@ -257,17 +282,8 @@ class DeltaLake:
                     counted = self._table(stream).maintain()
         return counted
 
-    @property
-    def _handles(self) -> dict[str, Table]:
-        """This thread's tables."""
-        try:
-            found: dict[str, Table] = self._threads.tables
-        except AttributeError:
-            found = self._threads.tables = {}
-        return found
-
     def _table(self, stream: str) -> Table:
-        handles = self._handles
+        handles = self._own.tables
         if stream not in handles:
             handles[stream] = Table(self._uri(stream), local=self._local, keep_hours=self._keep_hours)
         return handles[stream]

@@ -19,6 +19,8 @@ from hotfire.store.dialect import Dialect, quoted
 from hotfire.store.sql import positional
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hotfire.clock import Clock
     from hotfire.contract.model import Contract
     from hotfire.store.connection import Connection
@@ -63,6 +65,11 @@ class OperationalStore:
     def incarnation(self) -> str:
         """The name this store was born with."""
         return str(self.query("incarnation").item())
+
+    @property
+    def schema(self) -> int:
+        """The number of its schema: the last migration that was applied."""
+        return self._reading(self._connection.schema_number)
 
     def own(self) -> None:
         """Become the only process that writes, until this one closes. Raises OwnedElsewhere."""
@@ -338,6 +345,10 @@ class OperationalStore:
             lambda: self.query("quarantine_row", id=quarantine_id)["reason"].to_list() == [reason],
         )
         return changed.height == 1
+
+    def save(self, folder: Path) -> None:
+        """Write everything that is committed into an empty folder, while others go on; inside `steady` of one moment."""
+        raise AssertionError(f"{type(self).__name__} has to say how it is written into {folder}")
 
     def close(self) -> None:
         """Give up what was not committed; let another process own the store."""

@@ -18,9 +18,12 @@ from hotfire.store.migrate import migrate
 from hotfire.store.operational import OperationalStore
 from hotfire.store.postgresql_address import Address, may_live, process, program
 from hotfire.store.postgresql_connection import PostgresConnection
+from hotfire.store.postgresql_copies import SCHEMA, load_tables, save_tables
 from hotfire.store.postgresql_trouble import Passing, ReplyLost
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from hotfire.clock import Clock
@@ -119,6 +122,17 @@ class PostgresStore(OperationalStore):
             [ledger["batch_seq"].min(), ledger["batch_seq"].max(), shard],
         )
         return ddl.typed(found, contract)
+
+    def save(self, folder: Path) -> None:
+        """Write every table to Parquet files; inside `steady` all of one moment."""
+        present, streams = self.tables(), self.query("streams")["stream"]
+        tables = {table for table in present if table.startswith("hf_")} - {SCHEMA}
+        tables |= {table for stream in streams for table in (stream, f"{stream}_history") if table in present}
+        self._reading(lambda: save_tables(self._session, sorted(tables), folder))
+
+    def load(self, folder: Path) -> None:
+        """Fill the tables, which are there and empty, with what was saved, in one transaction."""
+        self._writing(lambda: load_tables(self._session, folder))
 
     @contextmanager
     def steady(self) -> Iterator[None]:

@@ -210,9 +210,11 @@ class PostgresConnection:
 
     def pages(self, table: str, rows: int) -> Iterator[pl.DataFrame]:
         """Every row by arrival, through a cursor."""
-        self.query(
-            f"DECLARE hf_pages NO SCROLL CURSOR FOR SELECT * FROM {quoted(table)} ORDER BY batch_seq, shard, row_no"
-        )
+        yield from self.fetched(f"SELECT * FROM {quoted(table)} ORDER BY batch_seq, shard, row_no", rows)
+
+    def fetched(self, select: str, rows: int) -> Iterator[pl.DataFrame]:
+        """What a statement selects, so many rows at a time."""
+        self.query(f"DECLARE hf_pages NO SCROLL CURSOR FOR {select}")
         while True:
             with self._explained(), self._connection.cursor() as cursor:
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})

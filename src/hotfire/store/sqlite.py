@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotfire.errors import StoreUnusable
 from hotfire.store import ddl
 from hotfire.store.dialect import quoted
 from hotfire.store.migrate import migrate
 from hotfire.store.operational import OperationalStore
-from hotfire.store.sqlite_connection import OwnerLock, SqliteConnection
+from hotfire.store.sqlite_connection import OwnerLock, SqliteConnection, copy_database
 
 if TYPE_CHECKING:
     import polars as pl
 
     from hotfire.clock import Clock
     from hotfire.contract.model import Contract
+
+SAVED = "hotfire.db"
+"""What a saved database is called."""
 
 
 class SqliteStore(OperationalStore):
@@ -42,6 +46,33 @@ class SqliteStore(OperationalStore):
         """Take the file lock: no other process writes until this one closes. Raises OwnedElsewhere."""
         if self._lock is None:
             self._lock = OwnerLock(self.path.with_name(self.path.name + ".lock"))
+
+    def save(self, folder: Path) -> None:
+        """Write the database as it is now to `folder/hotfire.db`, while others go on writing it.
+
+        Raises:
+            StoreUnusable: there is no room, or the copy's rows are not where its ledger says.
+        """
+        copy = folder / SAVED
+        copy_database(self.path, copy)
+        with closing(SqliteStore(copy, self._clock)) as copied:
+            copied.check_ranges()
+
+    def check_ranges(self) -> None:
+        """Whether the rows of each batch are where the ledger says: rows are read by that. Raises StoreUnusable."""
+        present = self.tables()
+        for stream in self.query("streams")["stream"]:
+            table = f"{stream}_history" if f"{stream}_history" in present else stream
+            found = self._read(
+                "SELECT l.batch_seq FROM (SELECT shard, batch_seq, min(rowid) AS first, max(rowid) AS last "
+                f"FROM {quoted(table)} GROUP BY shard, batch_seq) t LEFT JOIN hf_ledger l ON l.stream = ? "
+                "AND l.shard = t.shard AND l.batch_seq = t.batch_seq "
+                "WHERE l.first_rowid IS NULL OR t.first < l.first_rowid OR t.last > l.last_rowid LIMIT 1",
+                [stream],
+            )
+            if found.height:
+                what = f"Rows of {table} in {self.path} are not where the ledger says."
+                raise StoreUnusable(what, "Run `hotfire doctor`, and please report it.")
 
     def close(self) -> None:
         """Give up what was not committed; let another process own the store."""

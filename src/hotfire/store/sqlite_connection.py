@@ -217,6 +217,13 @@ class SqliteConnection:
         return [str(line) for line in self.query("PRAGMA quick_check")["quick_check"] if line != "ok"]
 
 
+def copy_database(path: Path, target: Path) -> None:
+    """Write what is committed to a new file, as of one moment, while others go on writing. Rows keep their rowids."""
+    with explained(path), closing(sqlite.connect(str(path), autocommit=True)) as alone, alone.cursor() as cursor:
+        cursor.execute(f"pragma busy_timeout = {_BUSY_MS}")
+        cursor.execute("VACUUM INTO ?", _bindable([str(target)]))
+
+
 def _stored(rows: pl.DataFrame) -> pl.DataFrame:
     dates = [pl.col(name).dt.strftime("%Y-%m-%d") for name, dtype in rows.schema.items() if dtype == pl.Date]
     flags = [pl.col(name).cast(pl.Int64) for name, dtype in rows.schema.items() if dtype == pl.Boolean]

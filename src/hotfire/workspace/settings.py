@@ -47,6 +47,11 @@ def current(overrides: Mapping[str, Any] | None = None, start: Path | None = Non
     return load(find(start or Path.cwd()), os.environ, overrides or {})
 
 
+def exactly(folder: Path) -> Settings:
+    """The settings of this folder, whatever is around it, in this process's environment."""
+    return load(folder, os.environ, {})
+
+
 def load(folder: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
     """Read the settings of one workspace.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -239,3 +240,22 @@ def test_appends_are_on_disk_before_they_count(lake: DeltaLake, tmp_path: Path) 
             assert stat.S_ISREG(data.st_mode)
             assert data.st_mtime_ns <= commit.stat().st_mtime_ns
             assert data.st_size == action["size"]
+
+
+def test_a_saved_table_is_of_its_own(lake: DeltaLake, tmp_path: Path) -> None:
+    """It has the same rows up to a batch, and neither compaction nor deletion of the original reaches it."""
+    for seq in (1, 2, 3):
+        lake.append(READINGS, "live", seq, batch(seq))
+    lake.save("readings", tmp_path / "all", {"live": 3})
+    lake.save("readings", tmp_path / "less", {"live": 2})
+    lake.save("others", tmp_path / "all", {"live": 3})
+    assert not (tmp_path / "all" / "others").exists()
+    shutil.rmtree(tmp_path / "lake")
+    for name, upto in (("all", 3), ("less", 2)):
+        saved = DeltaLake(tmp_path / name, "a")
+        assert saved.marker("readings", "live") == upto
+        assert same(everything(saved), pl.concat([batch(seq) for seq in range(1, upto + 1)]))
+        assert saved.major("readings") == 1
+        saved.append(READINGS, "live", upto + 1, batch(upto + 1))
+        assert saved.counts("readings")["batch_seq"].to_list() == list(range(1, upto + 2))
+        assert saved.check("readings").is_empty()

@@ -16,7 +16,7 @@ import pytest
 from hotfire.clock import iso
 from hotfire.contract.model import Column
 from hotfire.errors import OwnedElsewhere, StoreUnusable
-from hotfire.rows import LIVE
+from hotfire.rows import LIVE, Clearing
 from hotfire.store import ddl
 from hotfire.store.migrate import migrate, migrations
 from hotfire.store.sql import positional, queries
@@ -24,7 +24,7 @@ from hotfire.store.sqlite import SqliteStore
 from hotfire.store.sqlite_connection import OwnerLock, SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.lake_suite import READINGS, ROCKETS
-from hotfire.testing.outcomes import START_NS, held, outcome_of, plan_of, reading, rejected, whole
+from hotfire.testing.outcomes import START_NS, assets_of, held, outcome_of, plan_of, reading, rejected, whole
 from hotfire.testing.stand import scratch
 
 TEXTS = (("v1.yaml", "text"),)
@@ -294,3 +294,39 @@ def test_a_file_that_is_no_store_is_named(folder: Path, spoil: object, said: str
         SqliteStore(path, ManualClock())
     assert str(path) in refused.value.what
     assert refused.value.do
+
+
+def test_a_saved_store_is_of_one_moment(tmp_path: Path) -> None:
+    """Written while another connection is in the middle of a batch: what was committed is there, rowids and all."""
+    with (
+        closing(SqliteStore(tmp_path / "a.db", ManualClock())) as store,
+        closing(SqliteConnection(store.path)) as other,
+    ):
+        store.ensure(READINGS, [])
+        epoch = store.open("readings", LIVE).epoch
+        clock = assets_of(("a", 100, None, 0, 1))
+        for seq in (1, 2, 3):
+            store.commit(outcome_of(READINGS, seq, [reading("a", seq)], assets=clock), READINGS, epoch)
+        store.clear(READINGS, Clearing(LIVE, 1, 2, 0, 9), LIVE, epoch)
+        other.query("DELETE FROM readings WHERE taken_ns = 2")
+        (tmp_path / "saved").mkdir()
+        store.save(tmp_path / "saved")
+        other.rollback()
+        with closing(SqliteStore(tmp_path / "saved" / "hotfire.db", ManualClock())) as saved:
+            assert saved.incarnation == store.incarnation
+            assert held(saved, READINGS).equals(held(store, READINGS))
+            assert held(saved, READINGS)["taken_ns"].to_list() == [2, 3]
+
+
+def test_rows_that_are_not_where_the_ledger_says_are_no_backup(tmp_path: Path) -> None:
+    """A copy whose rows cannot be read again by batch is refused, and it is said of which table."""
+    with closing(SqliteStore(tmp_path / "a.db", ManualClock())) as store:
+        store.ensure(READINGS, [])
+        epoch = store.open("readings", LIVE).epoch
+        store.commit(outcome_of(READINGS, 1, [reading("a", 1)]), READINGS, epoch)
+        with closing(SqliteConnection(store.path)) as other:
+            other.query("UPDATE readings SET rowid = 7")
+            other.commit()
+        (tmp_path / "saved").mkdir()
+        with pytest.raises(StoreUnusable, match="Rows of readings"):
+            store.save(tmp_path / "saved")
