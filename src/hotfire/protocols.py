@@ -132,8 +132,14 @@ class Store(Protocol):
         """(batch_seq, stored rows in arrival order) of each committed batch after `after`; bookkeeping included."""
         ...
 
-    def rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
-        """The stored rows of consecutive batches, by their rows of the ledger, in arrival order."""
+    def rows(
+        self, contract: Contract, shard: str, ledger: pl.DataFrame, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """The stored rows of consecutive batches, by their rows of the ledger, in arrival order.
+
+        Args:
+            columns: storage or bookkeeping columns to read; all if None.
+        """
         ...
 
     def counts(self, contract: Contract, shard: str) -> pl.DataFrame:

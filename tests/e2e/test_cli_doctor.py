@@ -7,13 +7,19 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hotfire.clock import iso
 from hotfire.engine.flow import judged, plan_of
+from hotfire.engine.loop import run as run_engine
 from hotfire.store.sqlite_connection import SqliteConnection
+from hotfire.testing.clocks import ManualClock
+from hotfire.testing.sources import ListSource
 from hotfire.workspace.settings import load
 from hotfire.workspace.wiring import Workspace
 
@@ -241,3 +247,72 @@ def test_a_lost_store_does_not_fill_the_lake_twice(run: Run, make: Any, fleet: P
     (fleet / "data" / "lake" / "events").rename(fleet / "old")
     assert run("ingest", "events", "--from", place, "--json", cwd=fleet).document["stored"] == 93
     assert run("balance", cwd=fleet).code == 0
+
+
+def live_rows(folder: Path, make: Any, clocks: dict[str, Callable[[float], float]], seconds: int) -> None:
+    """Each device sends an event a second by its own clock; it is received 200 ms later, and committed after a second."""
+    start_s, clock = 1_780_272_000, ManualClock(1_780_272_000_200_000_000)
+    items = [
+        make.event(second * 10 + number, device_id=device, timestamp=iso(int(own(start_s + second) * 1e6) * 1000))
+        for second in range(seconds)
+        for number, (device, own) in enumerate(clocks.items())
+    ]
+
+    def go_on(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
+        clock.sleep(1)
+        return not idle
+
+    with Workspace(load(folder, {}, {}), clock) as workspace:
+        flow = workspace.idle_flow(workspace.prepare("events"), "live")
+        run_engine(replace(flow, source=ListSource(items, len(clocks))), go_on=go_on)
+
+
+def test_clocks_that_are_wrong_are_told_with_what_to_do(run: Run, make: Any, fleet: Path) -> None:
+    """A local time sent as UTC (also one whose rows are all rejected as ahead), GPS time, drift, and 1970: by asset."""
+    clocks: dict[str, Callable[[float], float]] = {
+        "device_0001": lambda now: now,
+        "device_0002": lambda now: now - 5 * 3600,
+        "device_0003": lambda now: now + 2 * 3600,
+        "device_0004": lambda now: now + 18,
+        "device_0005": lambda now: now + (now - 1_780_272_000) * 2e-3,
+        "device_0006": lambda now: now - 1_780_272_000,
+    }
+    live_rows(fleet, make, clocks, 300)
+    looked = run("doctor", "--json", cwd=fleet)
+    said = {one["name"]: one for one in looked.document["checks"]}
+    wrong = {name for name, one in said.items() if not one["ok"]}
+    assert (looked.code, wrong) == (
+        1,
+        {"clocks/events", "clocks.hours/events", "clocks.leap_seconds/events", "clocks.drift/events"},
+    )
+    assert "device_0006 sent 300 rows from before 2000" in said["clocks/events"]["detail"]
+    hours = said["clocks.hours/events"]
+    assert "device_0002 is 5 h behind; device_0003 is 2 h ahead" in hours["detail"]
+    assert "hotfire.zone" in hours["do"]
+    assert "device_0004 is 18 s ahead, as GPS time is of UTC" in said["clocks.leap_seconds/events"]["detail"]
+    assert "device_0005 gains 172.8 s a day" in said["clocks.drift/events"]["detail"]
+    assert not any("device_0001" in one["detail"] for one in said.values())
+    (boxes, events) = looked.document["streams"]
+    assert (boxes["p50_ms"], boxes["live_rows"]) == (None, 0)
+    assert events["live_rows"] == 900
+    assert events["p95_ms"] == 1200.0
+    assert events["received_to_committed_ms"] == {"p50": 1000.0, "p95": 1000.0, "p99": 1000.0}
+
+
+def test_how_long_live_rows_take_is_told_while_they_come(run: Run, make: Any, fleet: Path, up: Any) -> None:
+    """Pushed rows with the time of their push: milliseconds from event to commit, on the way and afterwards."""
+    with up(fleet) as server:
+        for number in range(40):
+            now = datetime.now(UTC).isoformat()
+            server.push(json.dumps(make.event(number, timestamp=now)).encode() + b"\n")
+        server.until(lambda: server.stream("events")["received"] == 40)
+        live = run("doctor", "--json", cwd=fleet).document["streams"][1]
+        assert server.stop()[0] == 0
+    assert live["live_rows"] == 40
+    assert 0 < live["p50_ms"] <= live["p95_ms"] <= live["p99_ms"] < 60_000
+    assert 0 <= live["received_to_committed_ms"]["p50"] <= live["p50_ms"]
+    looked = run("doctor", "--json", cwd=fleet).document
+    (detail,) = [one["detail"] for one in looked["checks"] if one["name"] == "latency/events"]
+    assert detail.startswith("from event to commit ")
+    assert detail.endswith("of 40 live rows")
+    assert 0 <= looked["streams"][1]["committed_to_lake_ms"]["p99"] < 60_000

@@ -15,6 +15,7 @@ from hotfire.errors import HotfireError, SettingsError
 
 if TYPE_CHECKING:
     from hotfire.workspace.doctor import Looked
+    from hotfire.workspace.vitals import Vitals
     from hotfire.workspace.wiring import Workspace
 
 
@@ -29,6 +30,7 @@ def doctor(*, repair: bool) -> Answer:
     from hotfire.cli.jobs import job
     from hotfire.workspace.doctor import Looked, examine
     from hotfire.workspace.doctor import repair as mend
+    from hotfire.workspace.vitals import Vitals
     from hotfire.workspace.wiring import Workspace
 
     try:
@@ -41,12 +43,13 @@ def doctor(*, repair: bool) -> Answer:
             mended = list(mend(workspace, one.job_id))
             one.summary = {"repaired": mended}
     with Workspace(settings) as workspace:
-        checks = [Looked("settings", ok=True, detail=str(settings.folder)), *examine(workspace)]
-        streams = list(_streams(workspace)) if all(one.ok for one in checks if one.name == "store") else []
+        vitals = Vitals(workspace)
+        checks = [Looked("settings", ok=True, detail=str(settings.folder)), *examine(workspace, vitals)]
+        streams = list(_streams(workspace, vitals)) if all(one.ok for one in checks if one.name == "store") else []
     return _answer(checks, streams, mended, repair=repair)
 
 
-def _streams(workspace: Workspace) -> Iterator[dict[str, Any]]:
+def _streams(workspace: Workspace, vitals: Vitals) -> Iterator[dict[str, Any]]:
     path = workspace.settings.database
     made = path is None or path.exists()
     for stream in workspace.settings.streams:
@@ -58,7 +61,7 @@ def _streams(workspace: Workspace) -> Iterator[dict[str, Any]]:
                 marker = None
             shown = {"shard": row["shard"], "committed_seq": row["committed_seq"], "lake_marker": marker}
             document["shards"].append(shown)
-        yield document
+        yield {**document, **vitals.document(stream, made=made)}
 
 
 def _answer(

@@ -80,7 +80,7 @@ class DeltaLake:
         the bookkeeping (entities: `superseded` and `received_at_ns` too), and may be empty.
         """
         stream, shown = contract.stream, layout.to_lake(contract, rows)
-        marker, one = Transaction(self._app(stream, shard), upto), self._table(stream)
+        one, marker = self._table(stream), Transaction(self._app(stream, shard), upto)
         with usable(one.uri):
             for attempt in _retries():
                 with attempt:
@@ -120,7 +120,6 @@ class DeltaLake:
         """Stored rows in frames of bounded size, in no order: storage and bookkeeping columns, or only `columns`.
 
         Args:
-            contract: of the stream.
             columns: storage or bookkeeping columns to read.
             since_ns: of event time (entities: of `received_at`), inclusive.
             until_ns: of the same time, exclusive.
@@ -159,6 +158,11 @@ class DeltaLake:
             counted = rows.group_by("shard", "batch_seq").agg(pl.len().cast(pl.Int64).alias("rows"))
             return counted.sort("shard", "batch_seq").collect(engine="streaming")
 
+    def appended(self, stream: str, shard: str) -> pl.DataFrame:
+        """When the lake got which batches, as far as its log still knows: `upto`, `at_ns`, oldest first."""
+        with usable(self._uri(stream)):
+            return self._table(stream).appended().filter(app=self._app(stream, shard)).drop("app")
+
     def files(self, stream: str) -> Sequence[str]:
         """The data files of the table's current version, as paths or URLs. Never list the folder instead."""
         with usable(self._uri(stream)):
@@ -178,12 +182,9 @@ class DeltaLake:
             return self._table(stream).problems()
 
     def save(self, stream: str, root: Path, upto: Mapping[str, int]) -> None:
-        """Write the stream's table, if there is one, under another root too, while others append to this one.
+        """Write the stream's table, if there is one, under another folder too, while others append to this one.
 
-        Args:
-            stream: its name.
-            root: a folder of this machine.
-            upto: by shard, the last batch whose rows are taken.
+        Of each shard the rows of batches up to `upto` are taken.
         """
         one, copied = self._table(stream), DeltaLake(root, self._incarnation)
         if not self._local:
@@ -235,7 +236,6 @@ class DeltaLake:
         """Convert every row to a newer major version, all or nothing; markers, arrival order and marks stay.
 
         Args:
-            contract: the version to convert to; the table is made for one of `contract.older`.
             convert: from the older version's storage columns to this one's, row by row.
         """
         one, major = self._table(contract.stream), self.major(contract.stream)

@@ -28,6 +28,10 @@ PROBLEMS = pl.Schema({"problem": pl.String(), "first": pl.Int64(), "last": pl.In
 """What `Table.problems` says of a file; the batches are null where the log does not know them."""
 
 STATISTICS = "delta.dataSkippingStatsColumns"
+MOVED, UPTO = "hotfire.app", "hotfire.upto"
+"""What a commit says of the marker that it sets."""
+_COMMITS = 500
+"""So far back `appended` looks."""
 ZSTD = WriterProperties(compression="ZSTD", compression_level=1)
 
 
@@ -90,8 +94,7 @@ class Table:
         if self._local:
             self._publish(table, "append", self._write(contract, rows), table.schema(), marker)
         else:
-            moved = CommitProperties(app_transactions=[marker])
-            write_deltalake(table, rows, mode="append", writer_properties=ZSTD, commit_properties=moved)
+            write_deltalake(table, rows, mode="append", writer_properties=ZSTD, commit_properties=_moving(marker))
 
     def overwrite(
         self, table: DeltaTable, contract: Contract, frames: Iterator[pl.DataFrame], marker: Transaction
@@ -144,6 +147,13 @@ class Table:
         self._sync([], version)
         made, gone = metrics["numFilesAdded"], metrics["numFilesRemoved"]
         return {"compacted": gone, "into": made, "dropped": len(dropped), "files": len(after)}
+
+    def appended(self) -> pl.DataFrame:
+        """When which markers were set, as far as the log goes back: `app`, `upto`, `at_ns`, oldest first."""
+        table = self.current()
+        told = [] if table is None else table.history(_COMMITS)
+        moved = [(one[MOVED], int(one[UPTO]), one["timestamp"] * 1_000_000) for one in reversed(told) if MOVED in one]
+        return pl.DataFrame(moved, schema={"app": pl.String, "upto": pl.Int64, "at_ns": pl.Int64}, orient="row")
 
     def problems(self) -> pl.DataFrame:
         """The data files that are lost or damaged: `problem`, a sentence, and `first` and `last`, batches they hold."""
@@ -217,7 +227,7 @@ class Table:
         schema: Schema,
         marker: Transaction,
     ) -> None:
-        version, moved = table.version(), CommitProperties(app_transactions=[marker])
+        version, moved = table.version(), _moving(marker)
         table.create_write_transaction([*added], mode, schema, [layout.PARTITION], commit_properties=moved)
         table.update_incremental()
         self._sync([], version)
@@ -232,6 +242,12 @@ class Table:
         for number in range(version + 1, self._handle.version() + 1):
             written += [log / f"{number:020d}.json", log / f"{number:020d}.checkpoint.parquet"]
         sync_files([*map(Path, paths), *(path for path in written if path.exists())], top)
+
+
+def _moving(marker: Transaction) -> CommitProperties:
+    """A commit that sets the marker, and says so where people, and `Table.appended`, read what was done."""
+    told = {MOVED: marker.app_id, UPTO: str(marker.version)}
+    return CommitProperties(app_transactions=[marker], custom_metadata=told)
 
 
 def _write_file(path: Path, rows: pl.DataFrame) -> None:

@@ -259,21 +259,24 @@ class OperationalStore:
         while True:
             page = self.query("ledger", stream=contract.stream, shard=shard, after=after, page=64)
             for some in _together(page):
-                rows = self._rows(contract, shard, some)
+                rows = self.rows(contract, shard, some)
                 parts = rows.partition_by("batch_seq", as_dict=True)
                 yield from ((seq, parts.get((seq,), rows.clear())) for seq in some["batch_seq"].to_list())
             if page.is_empty():
                 return
             after = page["batch_seq"][-1]
 
-    def rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
-        """The stored rows of consecutive batches, by their rows of the ledger, in arrival order."""
-        return self._rows(contract, shard, ledger)
+    def rows(
+        self, contract: Contract, shard: str, ledger: pl.DataFrame, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """The stored rows of consecutive batches, by their rows of the ledger, in arrival order; or only `columns`."""
+        chosen = ", ".join(map(quoted, columns)) if columns else "*"
+        return ddl.typed(self._rows(contract, shard, ledger, chosen), contract)
 
     def batch(self, contract: Contract, shard: str, batch_seq: int) -> pl.DataFrame:
         """The stored rows of one committed batch, in arrival order."""
         found = self.query("ledger_batch", stream=contract.stream, shard=shard, batch_seq=batch_seq)
-        return self._rows(contract, shard, found)
+        return self.rows(contract, shard, found)
 
     def counts(self, contract: Contract, shard: str) -> pl.DataFrame:
         """The number of stored rows (history rows of entities) by batch, counted: `batch_seq`, `rows`."""
@@ -389,9 +392,9 @@ class OperationalStore:
     def _write(self, sql: str, parameters: Sequence[Any]) -> None:
         self._writing(lambda: self._connection.query(sql, parameters))
 
-    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
-        """The stored rows of consecutive batches, by their ledger rows, in arrival order."""
-        raise AssertionError(f"{type(self).__name__} has to say where {contract.stream} keeps {shard}: {ledger}")
+    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame, chosen: str) -> pl.DataFrame:
+        """The chosen columns of consecutive batches' stored rows, by their ledger rows, in arrival order."""
+        raise AssertionError(f"{type(self).__name__} has to say where it keeps {shard}: {contract}, {ledger}, {chosen}")
 
     def _probe(self, table: str, on: str) -> str:
         return self._connection.dialect.probe.format(what="*", table=quoted(table), on=on)

@@ -114,14 +114,13 @@ class PostgresStore(OperationalStore):
                 raise _owned_by(name, self.name) from None
         return True
 
-    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
+    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame, chosen: str) -> pl.DataFrame:
         """By batch number, through the block ranges that hold them."""
-        found = self._read(
-            f"SELECT * FROM {quoted(ddl.history(contract))} WHERE batch_seq BETWEEN ? AND ? AND shard = ? "
+        return self._read(
+            f"SELECT {chosen} FROM {quoted(ddl.history(contract))} WHERE batch_seq BETWEEN ? AND ? AND shard = ? "
             "ORDER BY batch_seq, row_no",
             [ledger["batch_seq"].min(), ledger["batch_seq"].max(), shard],
         )
-        return ddl.typed(found, contract)
 
     def save(self, folder: Path) -> None:
         """Write every table to Parquet files; inside `steady` all of one moment."""

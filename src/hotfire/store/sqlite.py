@@ -80,14 +80,13 @@ class SqliteStore(OperationalStore):
         if self._lock:
             self._lock.close()
 
-    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame) -> pl.DataFrame:
+    def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame, chosen: str) -> pl.DataFrame:
         """By the range of rowids that the ledger keeps of every batch; those of cleared rows may be given again."""
-        found = self._read(
-            f"SELECT * FROM {quoted(ddl.history(contract))} WHERE rowid BETWEEN ? AND ? AND shard = ? "
+        return self._read(
+            f"SELECT {chosen} FROM {quoted(ddl.history(contract))} WHERE rowid BETWEEN ? AND ? AND shard = ? "
             "AND batch_seq BETWEEN ? AND ? ORDER BY batch_seq, row_no",
             [*(ledger["first_rowid"].min(), ledger["last_rowid"].max(), shard), *_from_to(ledger["batch_seq"])],
         )
-        return ddl.typed(found, contract)
 
 
 def _from_to(numbers: pl.Series) -> tuple[Any, Any]:

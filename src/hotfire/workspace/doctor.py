@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hotfire.clock import iso
 from hotfire.contract.lint import lint
 from hotfire.engine.follower import FOREIGN, FORGOTTEN, forgotten, is_foreign
 from hotfire.engine.loop import run
@@ -23,11 +22,11 @@ from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
+    from hotfire.workspace.vitals import Vitals
     from hotfire.workspace.wiring import Workspace
 
 ROOM_BYTES = 1 << 30
 """Less free space than this is too little."""
-_LONG_AGO_NS = 946_684_800_000_000_000  # 2000-01-01: clocks that were never set say 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Looked:
     do: str = ""
 
 
-def examine(workspace: Workspace) -> Iterator[Looked]:
+def examine(workspace: Workspace, vitals: Vitals) -> Iterator[Looked]:
     """Look at everything. What cannot be looked at because of an earlier trouble is left out."""
     yield _folder(workspace)
     yield _room(workspace)
@@ -65,7 +64,7 @@ def examine(workspace: Workspace) -> Iterator[Looked]:
             yield from _plans(workspace, contract, busy="idle" not in idle.detail)
             yield from _lake(workspace, contract)
             yield from _retention(workspace, contract)
-            yield from _clocks(workspace, contract)
+            yield from (Looked(*seen) for seen in vitals.checks(contract))
         except HotfireError as error:
             yield Looked(f"stream/{contract.stream}", ok=False, detail=error.what, do=error.do)
 
@@ -233,25 +232,6 @@ def _retention(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
     elif wanted.lake_only:
         detail = "has no effect: all rows are kept only in the lake"
     yield Looked(f"retention/{stream}", ok=True, detail=detail)
-
-
-def _clocks(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
-    """Assets whose clock was never set."""
-    if contract.kind != "telemetry":
-        return
-    assets = workspace.store.assets(contract)
-    old = assets.filter(assets["clock_ns"] < _LONG_AGO_NS)
-    if old.is_empty():
-        yield Looked(
-            f"clocks/{contract.stream}", ok=True, detail=f"{assets.height:,} asset{'s' * (assets.height != 1)}"
-        )
-        return
-    first = old.row(0, named=True)
-    detail = (
-        f"{old.height:,} of {assets.height:,} assets live before 2000: {first['asset']} at {iso(first['clock_ns'])}"
-    )
-    do = f"Set the clock of the logger, and check the time format in contracts/{contract.stream}."
-    yield Looked(f"clocks/{contract.stream}", ok=False, detail=detail, do=do)
 
 
 def _unfinished(workspace: Workspace, stream: str) -> Iterator[tuple[str, Plan]]:

@@ -72,3 +72,8 @@ SELECT shard, cleared, last_seq, before_ns FROM hf_cleared WHERE stream = :strea
 -- name: cleared_batches
 -- Batches of a shard with rows that only the lake still holds.
 SELECT batch_seq FROM hf_ledger WHERE stream = :stream AND shard = :shard AND cleared > 0 ORDER BY batch_seq;
+
+-- name: ledger_newest
+-- The newest batches of a shard that came from a source, newest first: when, how many rows, and where they are.
+SELECT batch_seq, stored - cleared AS stored, received_at_ns, committed_at_ns, first_rowid, last_rowid FROM hf_ledger
+WHERE stream = :stream AND shard = :shard AND batch_seq < :before AND repair = 0 ORDER BY batch_seq DESC LIMIT :page;

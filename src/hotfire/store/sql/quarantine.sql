@@ -50,3 +50,10 @@ ORDER BY batch_seq, row_no;
 SELECT batch_seq, row_no, column_name, check_name, raw, value FROM hf_correction
 WHERE stream = :stream AND shard = :shard AND batch_seq >= :first AND batch_seq <= :last
 ORDER BY batch_seq, row_no;
+
+-- name: quarantine_ahead
+-- The newest rejected rows, among the last 100,000, that broke a check as `{"check":"event_time.ahead"`; when they came.
+SELECT q.raw, q.facts, q.contract, l.received_at_ns FROM hf_quarantine q
+JOIN hf_ledger l ON l.stream = q.stream AND l.shard = q.shard AND l.batch_seq = q.batch_seq
+WHERE q.stream = :stream AND q.faults LIKE :sign AND q.id > (SELECT coalesce(max(id), 0) - 100000 FROM hf_quarantine)
+ORDER BY q.id DESC LIMIT :page;
