@@ -239,7 +239,7 @@ def test_the_compound_index_answers_look_ups(store: SqliteStore, folder: Path) -
 
 def test_every_named_query_runs(store: SqliteStore) -> None:
     """Each statement of the `.sql` files is valid on the schema, with its parameters."""
-    values = {"stream": "s", "shard": "live", "state": "", "hash": "h"}
+    values = {"stream": "s", "shard": "live", "state": "", "hash": "h", "sign": "%x%"}
     for name in queries():
         _, parameters = positional(name)
         store.query(name, **{one: values.get(one, 1) for one in parameters})
