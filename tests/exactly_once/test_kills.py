@@ -205,3 +205,32 @@ def test_a_replay_killed_at_random_instants_changes_nothing(
         assert on(folder).came() == came
         assert on(folder).balance().differences == []
         shutil.rmtree(folder)
+
+
+def test_kills_while_old_rows_leave_the_store_change_nothing(
+    zygote: Zygote, workspace: Callable[[str], Path], make: Callable[..., Path], open_files: Callable[..., FileSource]
+) -> None:
+    """With a retention: digest, fates and the lake equal those of a run that keeps every row, and old rows are gone."""
+    calm = workspace("calm")
+    path = make(calm.parent / "burns.jsonl", 600)
+    first = json.loads(path.read_bytes().partition(b"\n")[0])["at"]
+    spread = [json.loads(line) for line in path.read_bytes().splitlines()]
+    path.write_text("".join(json.dumps({**row, "at": first + (row["at"] - first) * 60}) + "\n" for row in spread))
+    argv = ["ingest", "burns", "--from", str(path), "--json", "--batch-rows", "30"]
+    taken_s = undisturbed(zygote, do="command", argv=argv, folder=str(calm), out=str(calm / "out"))
+    came, arrival = on(calm).came(), on(calm).arrival()
+    number = 0
+    while zygote.kills < max(10, CRASHES * 0.1):
+        number += 1
+        chance, folder = random.Random(f"retention {number}"), workspace(f"{number}")
+        with (folder / "hotfire.toml").open("a") as settings:
+            settings.write('[streams.burns]\nretention = "30 d"\n')
+        order = {"do": "command", "argv": argv, "folder": str(folder), "out": str(folder / "out")}
+        killed_until_done(zygote, chance, 1.2 * taken_s, **order)
+        stand = on(folder, retention_ns=1)
+        assert stand.came() == came
+        assert stand.arrival() == arrival
+        found = stand.balance(open_files(path))
+        assert (found.differences, found.unread, found.pending) == ([], [], 0)
+        assert found.cleared > 100
+        shutil.rmtree(folder)

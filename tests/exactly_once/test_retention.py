@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,26 @@ def test_rows_that_come_again_are_known(burns: Contract, seed: int, cut: int, mi
             fates.append((stand.came(), stand.arrival()))
         assert fates[0] == fates[1]
         assert held(Stand(folder / "short", burns))[1] > 0
+
+
+def test_a_crash_while_rows_leave_postgresql_loses_nothing(
+    bench: Path, burns: Contract, new_store_url: Callable[[], str]
+) -> None:
+    """Before and after the transaction that clears rows."""
+    items = dirty(3)
+    calm = Stand(bench / "calm", burns)
+    calm.run(ListSource(items, 30))
+    came = calm.came()
+    for after in (False, True):
+        stand = Stand(bench / f"{after}", burns, url=new_store_url(), retention_ns=60 * MINUTE_NS)
+        source = ListSource(items, 30)
+        with pytest.raises(Crash):
+            stand.run(source, Fuse("store.clear", 1, after))
+        assert stand.balance().differences == []
+        stand.run(source)
+        assert stand.came() == came
+        assert stand.balance(source).differences == []
+        assert held(stand)[1] > 50
 
 
 def test_a_lake_that_lost_cleared_rows_is_refused(bench: Path, burns: Contract) -> None:
