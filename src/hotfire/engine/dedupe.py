@@ -93,7 +93,12 @@ def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, before: Sto
         stored.drop("code", "clock_ns", "floor_ns"),
         numbers.filter(duplicate).to_list(),
         [
-            Fault(numbers[at], "key.conflict", shown_identity(contract, rows.select(contract.identity).row(at)), why)
+            Fault(
+                numbers[at],
+                "key.conflict",
+                shown(contract, contract.identity, rows.select(contract.identity).row(at)),
+                why,
+            )
             for at, why in conflict.items()
         ],
         touched.drop("floor_ns"),
@@ -215,10 +220,14 @@ def _gaps(counter: str, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFra
     )
 
 
-def shown_identity(contract: Contract, values: Sequence[Any]) -> str:
-    """The values of a row's identity columns in words: instants as ISO 8601, at most 200 characters."""
+def shown(contract: Contract, names: Sequence[str], values: Sequence[Any]) -> str:
+    """The values of some columns in words: instants as ISO 8601, at most 200 characters.
+
+    Args:
+        names: storage names of the columns.
+    """
     instants = {column.storage for column in contract.columns if column.type == "timestamp"}
-    named = zip(contract.identity, values, strict=True)
+    named = zip(names, values, strict=True)
     return ", ".join(iso(value) if name in instants and value is not None else str(value) for name, value in named)[
         :200
     ]

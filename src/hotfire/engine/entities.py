@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from hotfire.engine.dedupe import Stored, shown_identity
+from hotfire.engine.dedupe import Stored, shown
 from hotfire.rows import Fault
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def sort_versions(
             values = zip(columns, same, content, strict=True)
             why = ", ".join(name for name, old, new in values if old != new and name in compared)
             if why:
-                detail = f"revision {of} is stored with another {why}"
-                conflicts.append(Fault(row_no, "key.conflict", shown_identity(contract, key), detail))
+                detail = f"revision {shown(contract, [columns[revision]], [of])} is stored with another {why}"
+                conflicts.append(Fault(row_no, "key.conflict", shown(contract, contract.identity, key), detail))
             else:
                 duplicates.append(row_no)
         else:
