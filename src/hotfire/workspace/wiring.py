@@ -42,6 +42,10 @@ PATIENCE_S, SUPERVISED_S = 15.0, 2.0
 """How long a command waits for a store that went away; where a stream is under supervision, that does it, and shows it."""
 
 
+_GREATER = 2
+"""How many times as large a batch is that is an append to the lake of its own, which costs more than a commit."""
+
+
 class Workspace(AbstractContextManager["Workspace"]):
     """The parts of one workspace, opened when they are first asked for. A context manager: closes what it opened.
 
@@ -166,6 +170,8 @@ class Workspace(AbstractContextManager["Workspace"]):
             )
         wanted = file_settings(self.settings, stream.source, _needs(contract))
         awaited = follow or (not places and self._pushed(contract.stream))
+        if stream.lake_only:
+            wanted = replace(wanted, batch_bytes=_GREATER * wanted.batch_bytes)
         wanted = replace(wanted, resume=not self.dry_run, follow=follow, awaited=awaited)
         source = FileSource(paths, wanted, self.clock, pipes=self._pipes)
         self._opened.append(source)
