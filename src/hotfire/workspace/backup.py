@@ -105,9 +105,11 @@ def _saved_store(workspace: Workspace, folder: Path) -> Iterator[OperationalStor
     """The store as it was written: its copy, or, where only a server could read that, itself at the same moment."""
     store = workspace.store
     with ExitStack() as opened:
-        opened.enter_context(store.steady())
+        if not isinstance(store, SqliteStore):
+            opened.enter_context(store.steady())
         store.save(folder)
         if isinstance(store, SqliteStore):
+            store.refresh()  # the log of writes would grow as long as anything read is held on to
             store = SqliteStore(folder / SAVED, workspace.clock)
             opened.callback(store.close)
         yield store
