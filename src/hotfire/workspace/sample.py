@@ -14,7 +14,7 @@ from hotfire.contract.model import Field
 from hotfire.errors import UserError
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.source.formats.reading import Reading
-from hotfire.workspace.wiring import file_settings
+from hotfire.workspace.reading_files import file_settings
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock

@@ -20,8 +20,7 @@ from hotfire.engine.upgrade import Nothing, take_up
 from hotfire.errors import ContractError, UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
-from hotfire.source.files import FileSettings, FileSource
-from hotfire.source.formats.reading import Counter, Wanted
+from hotfire.source.files import FileSource
 from hotfire.source.several import NowAndThen, Several
 from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
 from hotfire.source.spool.writer import Spool, SpoolLimits
@@ -29,13 +28,14 @@ from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
+from hotfire.workspace.reading_files import file_settings, needed_fields
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
     from hotfire.contract.model import Contract
     from hotfire.protocols import Read, Source, Store
     from hotfire.rows import Plan
-    from hotfire.workspace.model import Settings, SourceSettings
+    from hotfire.workspace.model import Settings
 
 
 PATIENCE_S, SUPERVISED_S = 15.0, 2.0
@@ -168,7 +168,7 @@ class Workspace(AbstractContextManager["Workspace"]):
                 f"The stream {contract.stream} has no source.",
                 f"Name one: hotfire ingest {contract.stream} --from PLACE, or set streams.{contract.stream}.source.path.",
             )
-        wanted = file_settings(self.settings, stream.source, _needs(contract))
+        wanted = file_settings(self.settings, stream.source, needed_fields(contract))
         awaited = follow or (not places and self._pushed(contract.stream))
         if stream.lake_only:
             wanted = replace(wanted, batch_bytes=_GREATER * wanted.batch_bytes)
@@ -268,37 +268,3 @@ def _same_identity(used: Contract, contract: Contract) -> None:
                 f"{contract.stream} holds rows under the {what} {shown[0]}; the contract now says {shown[1]}.",
                 "Take the change back, or begin a stream under another name.",
             )
-
-
-def file_settings(settings: Settings, source: SourceSettings, needs: tuple[str, ...] = ()) -> FileSettings:
-    """How a stream's files are read, and how much of them at once.
-
-    Args:
-        needs: source fields that every file must have.
-    """
-    clock = source.clock
-    wanted = Wanted(
-        source.format,
-        source.delimiter,
-        source.decimal,
-        source.columns,
-        source.name_pattern,
-        Counter(clock.column, clock.start_ns, clock.rate_hz, clock.field) if clock else None,
-        source.derive,
-        source.compression,
-        needs,
-    )
-    return FileSettings(wanted, settings.engine.batch_rows, settings.engine.batch_bytes, settings.data / "spool")
-
-
-def _needs(contract: Contract) -> tuple[str, ...]:
-    """The source fields that every version requires: a file without one of them belongs to another stream."""
-    needed = [
-        {
-            column.path or column.name
-            for column in version.columns
-            if column.required or column.name in {version.asset, version.time}
-        }
-        for version in contract.versions
-    ]
-    return tuple(sorted(set.intersection(*needed)))
