@@ -113,6 +113,10 @@ class Store(Protocol):
         """
         ...
 
+    def refresh(self) -> None:
+        """Let go of what was read: the next read sees what is committed now."""
+        ...
+
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """The rows that the store holds (storage columns) whose identity columns equal a row of `identities`.
 

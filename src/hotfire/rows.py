@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 LIVE = "live"
 """The shard of a stream that has no partitions."""
 
+BACKFILL = "backfill"
+"""The shard of rows that are brought in later, apart from live. It moves no clock of an asset that live has seen."""
+
 BOOKKEEPING = ("shard", "batch_seq", "row_no", "late", "corrected", "unknown_fields")
 """Columns that every stream's table has beside the contract's: the arrival order, and the marks of a row."""
 
@@ -56,6 +59,15 @@ class Part:
         """The place, moved past this part."""
         return replace(self.place, offset=self.end, line=self.end_line, facts={**self.place.facts, **self.facts})
 
+    @property
+    def read(self) -> int:
+        """The number of records between offset and end: more than `rows` where a backfill left some out."""
+        return int(self.facts.get("read", self.rows))
+
+    def whole(self) -> Part:
+        """The part with every record that was read."""
+        return replace(self, rows=self.read)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -67,6 +79,23 @@ class Span:
     def rows(self) -> int:
         """The number of source records."""
         return sum(part.rows for part in self.parts)
+
+    def whole(self) -> Span:
+        """The span with the records, too, that a backfill left out: they are numbered with the others."""
+        return Span(tuple(part.whole() for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What is brought in apart from live.
+
+    Attributes:
+        number: which backfill of its stream, from 1.
+        intervals: of event time, [since, until) in nanoseconds of UTC, ascending, without overlap: only rows in them.
+    """
+
+    number: int
+    intervals: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import hotfire.cli.backfill
 import hotfire.cli.doctor
 import hotfire.cli.ingest
 import hotfire.cli.jobs

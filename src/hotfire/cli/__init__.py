@@ -20,6 +20,7 @@ COMMANDS = {
     "up": ("hotfire.cli.up:up", "keep every stream going: growing files, and rows pushed over HTTP"),
     "balance": ("hotfire.cli.balance:balance", "prove that every record has exactly one fate"),
     "digest": ("hotfire.cli.balance:digest", "one hash over everything stored and quarantined"),
+    "backfill": ("hotfire.cli.backfill:backfill", "bring in what live has missed, apart from it"),
     "replay": ("hotfire.cli.replay:replay", "prove that the engine, run again, gives the same ledger"),
     "quarantine": ("hotfire.cli.quarantine:quarantine", "list, show, count, replay and discard rejected rows"),
     "contract": ("hotfire.cli.contract:contract", "lint contracts, or infer a draft from data"),

@@ -57,6 +57,7 @@ def ingest(
     from hotfire.engine.loop import once, run_opened
     from hotfire.engine.retention import retain
     from hotfire.ledger.cleared import rows_cleared
+    from hotfire.rows import LIVE
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
@@ -64,7 +65,8 @@ def ingest(
     with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
         sources: list[Several] = []
-        unfinished = workspace.store.query("unfinished_plans", stream=stream)["batch_seq"].to_list()
+        planned = workspace.store.query("unfinished_plans", stream=stream).rows(named=True)
+        unfinished = [plan["batch_seq"] for plan in planned if plan["shard"] == LIVE]
         tally = Tally(unfinished, cleared=-rows_cleared(workspace.store, stream))
 
         def opened() -> Flow:

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ class Answer:
     Attributes:
         document: for `--json`: values that JSON has, or a function that gives them.
         lines: for people; made only when they are printed.
-        exit_code: 0 fine, 1 a check did not hold, 2 the user's mistake, 3 an outage or a refused start.
+        exit_code: 0 fine, 1 a check did not hold, 2 the user's mistake, 3 an outage or a refused start; a function
+            where it is known only when everything is printed.
         verbatim: the lines are data for another program: control characters are escaped only for a terminal.
     """
 
     document: Any
     lines: Iterable[str] = ()
-    exit_code: int = 0
+    exit_code: int | Callable[[], int] = 0
     verbatim: bool = False
 
 
@@ -45,7 +46,7 @@ def say(answer: Answer, *, as_json: bool) -> int:
         raw = answer.verbatim and not terminal(sys.stdout)
         for line in answer.lines:
             click.echo(line if raw else _harmless(line), color=raw or _colours(sys.stdout))
-    return answer.exit_code
+    return answer.exit_code() if callable(answer.exit_code) else answer.exit_code
 
 
 def complain(what: str, do: str, *, as_json: bool) -> None:

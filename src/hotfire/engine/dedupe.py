@@ -2,6 +2,9 @@
 
 Order is arrival order against the asset's own clock: the maximum event time of its earlier rows. A row ahead of that
 clock cannot have been stored before, so only rows at or behind it are looked for; in-order data needs no look-up.
+
+A backfill is no part of that order. It moves the clocks of those assets alone that no other shard has seen, and every one
+of its rows is looked for.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import polars as pl
 
 from hotfire.clock import iso
 from hotfire.engine.memory import Memory, contents, identities, sorted_run
-from hotfire.rows import Fault
+from hotfire.rows import BACKFILL, LIVE, Fault
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,22 +62,32 @@ class Sorted:
     memory: Memory
 
 
-def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, before: Stored, *, repair: bool = False) -> Sorted:
+def sort_out(
+    contract: Contract,
+    rows: pl.DataFrame,
+    memory: Memory,
+    before: Stored,
+    *,
+    repair: bool = False,
+    shard: str = LIVE,
+) -> Sorted:
     """Decide what becomes of each accepted row, in arrival order.
 
     Args:
         rows: canonical rows in arrival order (`Verdict.rows`).
         repair: the rows come out of quarantine: all of them are marked late.
+        shard: that the rows come by.
     """
-    rows, known = _with_clocks(contract, rows, memory)
+    rows, known = _with_clocks(contract, rows, memory, shard)
     ids, held = identities(contract, rows), contents(contract, rows)
     time, clock = rows[contract.identity[1]], rows["clock_ns"]
-    behind = (time <= clock).fill_null(value=False).to_numpy()
+    apart = shard == BACKFILL
+    behind = np.ones(rows.height, dtype=bool) if apart else (time <= clock).fill_null(value=False).to_numpy()
     duplicate = np.zeros(rows.height, dtype=bool)
     conflict: dict[int, str] = {}
     if behind.any():
-        remembered, duplicate = _remembered(memory, ids, held, behind)
-        deep = behind & (time < rows["floor_ns"]).fill_null(value=False).to_numpy()
+        remembered, duplicate = (behind, duplicate) if apart else _remembered(memory, ids, held, behind)
+        deep = behind & (time < _floor(memory, rows)).fill_null(value=False).to_numpy()
         again = behind & pl.Series(ids).is_duplicated().to_numpy()
         ask = (deep | remembered) & ~duplicate
         if (ask | again).any():
@@ -86,11 +99,12 @@ def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, before: Sto
     late = pl.lit(value=True) if repair else (pl.col(contract.identity[1]) < pl.col("clock_ns")).fill_null(value=False)
     stored = rows.with_columns(late=late).filter(keep)
     numbers = rows["row_no"]
-    assets = _advance(contract, stored, known)
+    moving = stored.filter("moves")
+    assets = _advance(contract, moving, known, shard)
     run = sorted_run(ids[keep], held[keep], stored["code"], stored[contract.identity[1]])
-    touched = assets[stored["code"].unique()] if stored.height else assets.clear()
+    touched = assets[moving["code"].unique()] if moving.height else assets.clear()
     return Sorted(
-        stored.drop("code", "clock_ns", "floor_ns"),
+        stored.drop("code", "clock_ns", "floor_ns", "moves"),
         numbers.filter(duplicate).to_list(),
         [
             Fault(
@@ -101,22 +115,36 @@ def sort_out(contract: Contract, rows: pl.DataFrame, memory: Memory, before: Sto
             )
             for at, why in conflict.items()
         ],
-        touched.drop("floor_ns"),
+        touched.drop("floor_ns", "shard"),
         memory.advance(assets, run),
     )
 
 
-def _with_clocks(contract: Contract, rows: pl.DataFrame, memory: Memory) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Add `code`, `clock_ns` (of the asset just before each row) and `floor_ns`; new assets join the table."""
+def _with_clocks(
+    contract: Contract, rows: pl.DataFrame, memory: Memory, shard: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Add `code`, `clock_ns` (of the asset just before each row), `floor_ns`, and whether the row `moves` the clock.
+
+    New assets join the table.
+    """
     asset, time = contract.identity[:2]
     fresh = rows.select(pl.col(asset).alias("asset")).unique(maintain_order=True)
     fresh = fresh.join(memory.assets, on="asset", how="anti", maintain_order="left")
-    fresh = fresh.with_columns(clock_ns=None, floor_ns=_NEVER, counter=None, gaps=0, stored=0)
+    fresh = fresh.with_columns(clock_ns=None, floor_ns=_NEVER, counter=None, gaps=0, stored=0, shard=pl.lit(shard))
     known = pl.concat([memory.assets, fresh.cast(memory.assets.schema)])
-    table = known.select("asset", "clock_ns", "floor_ns").with_row_index("code")
+    moves = pl.col("shard") == BACKFILL if shard == BACKFILL else pl.lit(value=True)
+    table = known.select("asset", "clock_ns", "floor_ns", moves=moves).with_row_index("code")
     rows = rows.join(table, left_on=asset, right_on="asset", how="left", maintain_order="left")
-    before = pl.col(time).cum_max().shift(1).over("code")
+    before = pl.when("moves").then(pl.col(time).cum_max().shift(1).over("code"))
     return rows.with_columns(clock_ns=pl.max_horizontal("clock_ns", before)), known
+
+
+def _floor(memory: Memory, rows: pl.DataFrame) -> pl.Series:
+    """The event time from which on the memory is complete, for each row."""
+    if memory.alone:
+        return rows["floor_ns"]
+    window = pl.col("clock_ns").clip(_NEVER + memory.window_ns) - memory.window_ns
+    return rows.select(pl.max_horizontal("floor_ns", window)).to_series()
 
 
 def _remembered(
@@ -182,8 +210,11 @@ def _weighed(
     return duplicates, conflicts
 
 
-def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """The asset table after the batch: clocks, counters with their gaps, numbers of rows."""
+def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame, shard: str) -> pl.DataFrame:
+    """The asset table after the batch: clocks, counters with their gaps, numbers of rows.
+
+    What only a backfill has seen so far is from now on the shard's.
+    """
     if stored.is_empty():
         return known
     time = contract.identity[1]
@@ -200,6 +231,10 @@ def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame) -> p
         pl.coalesce("last", "counter").alias("counter"),
         (pl.col("gaps").cast(pl.Int128) + pl.col("missed").fill_null(0)).clip(0, _MOST).cast(pl.Int64),
         pl.col("stored") + pl.col("rows").fill_null(0).cast(pl.Int64),
+        pl.when((pl.col("shard") == BACKFILL) & pl.col("top").is_not_null())
+        .then(pl.lit(shard))
+        .otherwise("shard")
+        .alias("shard"),
     )
 
 

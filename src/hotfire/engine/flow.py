@@ -16,9 +16,11 @@ from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.entities import Versions, sort_versions
 from hotfire.engine.memory import Memory
 from hotfire.ledger.cleared import cleared_before
-from hotfire.rows import LIVE, Counts, Fault, Outcome, Plan, Rejected, Verdict
+from hotfire.rows import BACKFILL, LIVE, Backfill, Counts, Fault, Outcome, Plan, Rejected, Verdict
 
 if TYPE_CHECKING:
+    from threading import Lock
+
     from hotfire.clock import Clock
     from hotfire.protocols import Lake, Read, Source, Store
 
@@ -29,6 +31,7 @@ class Judged:
 
     Attributes:
         repair: the rows come out of quarantine.
+        shard: in a replay, the one that the rows came by; empty: the flow's.
         verdict: in a replay its rows may have `superseded`: versions whose order can no longer be told by their values.
     """
 
@@ -36,6 +39,7 @@ class Judged:
     received_at_ns: int
     verdict: Verdict
     repair: bool = False
+    shard: str = ""
 
 
 def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
@@ -55,6 +59,9 @@ class Flow:
         dry_run: nothing is written to the lake; the store keeps what it is given until it is closed.
         retention_ns: older rows leave the store once the lake holds them; None: all rows stay.
         judge: what is said of a batch that was read, received at an instant. Called on a thread of its own.
+        backfill: what is brought in apart from live; None: the flow is no backfill.
+        lock: the stream's, where another of its shards may be written in this process: held from the first look at what
+            is stored to the commit.
     """
 
     contract: Contract
@@ -70,6 +77,8 @@ class Flow:
     dry_run: bool = False
     retention_ns: int | None = None
     judge: Callable[[Contract, Read, int], Judged] = judged
+    backfill: Backfill | None = None
+    lock: Lock | None = None
 
 
 def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) -> Plan:
@@ -86,12 +95,15 @@ def outcome_of(
     """Everything the batch changes: fates, clocks, quarantine, ledger. Nothing is changed yet.
 
     Args:
-        settle: called before the store or the lake is asked: returns once all earlier batches are committed.
+        settle: called before the store or the lake is asked: returns once all earlier batches are committed, and no
+            other shard of the stream is written.
     """
     verdict = _without(batch.verdict, plan.refused)
     if contract.kind == "telemetry":
         before = Stored(partial(_stored_before, flow, contract, plan, settle), partial(_carried, flow, contract))
-        fates = sort_out(contract, verdict.rows, memory, before, repair=plan.repair)
+        memory = _with_newcomers(flow, contract, verdict.rows, memory, settle)
+        shard = batch.shard or plan.shard
+        fates = sort_out(contract, verdict.rows, memory, before, repair=plan.repair, shard=shard)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
         kept = kept.sort(contract.identity[:2])
         assets, after = fates.assets, fates.memory
@@ -139,13 +151,27 @@ def _versions(flow: Flow, contract: Contract, plan: Plan, rows: pl.DataFrame) ->
     return sort_versions(contract, rows, before, arrived)
 
 
+def _with_newcomers(
+    flow: Flow, contract: Contract, rows: pl.DataFrame, memory: Memory, settle: Callable[[], None]
+) -> Memory:
+    """The memory, with assets that another shard may have brought meanwhile as they stand now."""
+    if flow.lock is None:
+        return memory
+    met = rows.select(pl.col(contract.identity[0]).alias("asset")).unique()
+    own = memory.assets.filter(pl.col("shard") != BACKFILL)
+    if met.join(own, on="asset", how="anti").is_empty():
+        return memory
+    settle()
+    return memory.met(flow.store.assets(contract).join(met, on="asset", how="semi"))
+
+
 def _stored_before(
     flow: Flow, contract: Contract, plan: Plan, settle: Callable[[], None], identities: pl.DataFrame
 ) -> pl.DataFrame:
     """Stored rows of earlier batches. The lake may hold this one already, where a crash came before its commit."""
     settle()
     if not (flow.lake_only and flow.lake):
-        return _in_store_or_cleared(flow, contract, identities)
+        return stored_now(flow, contract, identities)
     own = (pl.col("shard") == plan.shard) & (pl.col("batch_seq") >= plan.batch_seq)
     found = flow.lake.stored(contract, identities).filter(~own)
     if not flow.dry_run:
@@ -154,12 +180,14 @@ def _stored_before(
     return pl.concat([found.select(tried.columns), tried]) if tried.height else found
 
 
-def _in_store_or_cleared(flow: Flow, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
-    """Rows that the store holds, and those that retention has left only to the lake.
+def stored_now(flow: Flow, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
+    """Rows that the store holds, and those that only the lake holds: by retention, or all of a stream's.
 
     In this order another process may clear rows meanwhile: what it takes out of the store before it was asked stands
     below the limit that is asked for next.
     """
+    if flow.lake_only and flow.lake:
+        return flow.lake.stored(contract, identities)
     found = flow.store.stored(contract, identities)
     before_ns = cleared_before(flow.store, contract.stream)
     if before_ns is None or flow.lake is None:

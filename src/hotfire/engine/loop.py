@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from hotfire.engine.backfill import Taking, taken_before
 from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
 from hotfire.errors import Refused, RowsRefused, SourceChanged
-from hotfire.rows import Counts, Outcome, Place, Plan, Position
+from hotfire.rows import BACKFILL, Counts, Outcome, Place, Plan, Position
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -75,6 +76,7 @@ def run(
             closing(_Reader(flow, position)) as reader,
             closing(_Writer(flow, checkpoint.epoch, follower, watch)) as writer,
         ):
+            taking = Taking(flow.contract, flow.backfill) if flow.backfill else None
             while True:
                 batch = reader.take()
                 if batch is None:
@@ -87,9 +89,11 @@ def run(
                     reader.go_on()
                 if batch is None:
                     continue
+                if taking:
+                    batch, memory = _apart(flow, taking, batch, writer.alone)
                 batch_seq += 1
                 plan = plan_of(flow, batch, batch_seq, repair=repair)
-                outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.settle)
+                outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.alone)
                 writer.begin(outcome)
                 if not side_by_side:
                     writer.settle()
@@ -116,6 +120,13 @@ def run_opened(
             return
 
 
+def _apart(flow: Flow, taking: Taking, batch: Judged, alone: Callable[[], None]) -> tuple[Judged, Memory]:
+    """The part of a batch that a backfill takes, and the assets as live has left them."""
+    alone()
+    memory = _memory(flow)
+    return taking.part_of(batch, memory.assets), memory
+
+
 def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome, Memory]:
     """Commit a batch that was planned and not committed: the same rows, judged by the same contract."""
     do = "Bring it back as it was, or run `hotfire doctor --repair` to drop the plan, which had no effects."
@@ -128,8 +139,11 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
         raise SourceChanged(f"{labels} no longer holds the bytes that batch {plan.batch_seq} was planned with.", do)
     contract = flow.contract_of(plan.contract)
     batch = flow.judge(contract, read, plan.received_at_ns)
-    outcome, memory = outcome_of(flow, contract, plan, batch, memory)
-    _commit(flow, outcome, contract, epoch)
+    with flow.lock or nullcontext():
+        if plan.shard == BACKFILL:
+            batch = taken_before(flow.store, contract, plan, batch)
+        outcome, memory = outcome_of(flow, contract, plan, batch, memory)
+        _commit(flow, outcome, contract, epoch)
     return outcome, memory
 
 
@@ -197,14 +211,23 @@ class _Writer:
         self._watch = watch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._pending: Future[None] | None = None
+        self._locked = False
 
     def begin(self, outcome: Outcome) -> None:
         """Commit a batch, once the last one is committed."""
         self.settle()
         self._pending = self._thread.submit(self._write, outcome)
 
+    def alone(self) -> None:
+        """Return once everything is committed, and no other shard of the stream is written until the next commit."""
+        self.settle()
+        if self._flow.lock and not self._locked:
+            self._flow.lock.acquire()
+            self._locked = True
+            self._flow.store.refresh()
+
     def settle(self) -> None:
-        """Return once everything is committed: only then may the store be asked."""
+        """Return once everything is committed."""
         if self._pending is not None:
             pending, self._pending = self._pending, None
             pending.result()
@@ -212,11 +235,20 @@ class _Writer:
     def close(self) -> None:
         """Wait for the batch in hand."""
         self._thread.shutdown(wait=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._flow.lock and self._locked:
+            self._locked = False
+            self._flow.lock.release()
 
     def _write(self, outcome: Outcome) -> None:
         flow, plan = self._flow, outcome.plan
-        flow.store.plan(plan, self._epoch)
-        _commit(flow, outcome, flow.contract, self._epoch)
+        try:
+            flow.store.plan(plan, self._epoch)
+            _commit(flow, outcome, flow.contract, self._epoch)
+        finally:
+            self._let_go()
         if flow.lake_only:
             self._follower.tend()
         else:
@@ -233,11 +265,11 @@ def _memory(flow: Flow) -> Memory:
     if flow.contract.kind == "entity":
         return remember(flow.contract, flow.store.assets(flow.contract), None)
     assets = flow.store.assets(flow.contract)
-    if flow.lake_only:
-        return remember(flow.contract, assets, None)
-    recent = flow.store.recent(flow.contract, WINDOW_NS)
-    _hold_every_asset(flow.contract, assets, recent)
-    return remember(flow.contract, assets, recent)
+    recent = None
+    if not (flow.lake_only or flow.shard == BACKFILL):
+        recent = flow.store.recent(flow.contract, WINDOW_NS)
+        _hold_every_asset(flow.contract, assets, recent)
+    return replace(remember(flow.contract, assets, recent), alone=flow.lock is None)
 
 
 def _hold_every_asset(contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame) -> None:

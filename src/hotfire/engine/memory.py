@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from hotfire.rows import BACKFILL
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ ASSETS = {
     "counter": pl.Int64,
     "gaps": pl.Int64,
     "stored": pl.Int64,
+    "shard": pl.String,
 }
 
 
@@ -59,12 +62,15 @@ class Memory:
     Attributes:
         assets: one row an asset, only ever appended to; a row's index is the asset's code.
         forgets: False where nothing is forgotten by age (streams whose rows are only in the lake).
+        alone: False where another shard of the stream may be written meanwhile, as far back as `window_ns` behind the
+            assets' clocks: there it is complete no longer.
         window_ns, capacity, most_runs: its bounds.
     """
 
     assets: pl.DataFrame
     runs: tuple[Run, ...] = ()
     forgets: bool = True
+    alone: bool = True
     window_ns: int = WINDOW_NS
     capacity: int = CAPACITY
     most_runs: int = RUNS
@@ -79,6 +85,23 @@ class Memory:
             contents[hit] = run.contents[at[hit]]
             known |= hit
         return known, contents
+
+    def met(self, assets: pl.DataFrame) -> Memory:
+        """The memory, with these assets as `Store.assets` gives them now.
+
+        Of those that it had not seen, or that only a backfill had seen, it holds no identities.
+        """
+        held = self.assets.select("asset", known="shard")
+        now = assets.join(held, on="asset", how="left")
+        now = now.filter(pl.col("known").is_null() | (pl.col("known") == BACKFILL))
+        now = now.with_columns(floor_ns=pl.col("clock_ns") + 1).select(list(ASSETS))
+        both = self.assets.join(now, on="asset", how="left", suffix="__now", maintain_order="left")
+        fresh = pl.col("shard__now").is_not_null()
+        known = both.select(
+            "asset",
+            *(pl.when(fresh).then(f"{name}__now").otherwise(name).alias(name) for name in ASSETS if name != "asset"),
+        )
+        return replace(self, assets=pl.concat([known, now.join(known, on="asset", how="anti")]))
 
     def advance(self, assets: pl.DataFrame, run: Run) -> Memory:
         """The memory after a batch: the new asset table and the batch's identities."""

@@ -187,7 +187,7 @@ def _page(recorded: Recorded, some: Arrived, *, converted: bool) -> Page:
     span = Span((Part(_place(some), some.last, 1, number),))
     received_at_ns = some.ledger[0]["received_at_ns"]
     read = _Read(span, "", _Quarantined(rejected, number), received_at_ns)
-    return Page(some.shard, rows, Judged(read, received_at_ns, verdict, repair=some.repair))
+    return Page(some.shard, rows, Judged(read, received_at_ns, verdict, some.repair, some.shard))
 
 
 def _numbers(contract: Contract, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:

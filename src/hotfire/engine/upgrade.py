@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hotfire.contract.lens import upgrade
 from hotfire.engine.loop import run
 from hotfire.errors import ContractError
+from hotfire.rows import LIVE
 
 if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
@@ -58,7 +59,8 @@ def take_up(flow: Flow, texts: Sequence[tuple[str, str]]) -> None:
         )
     if in_use is not None and in_use < contract.major:
         older = next(version for version in contract.older if version.major == in_use)
-        run(replace(flow, contract=older, source=Nothing()))
+        for shard in sorted({LIVE, *flow.store.query("shards", stream=stream)["shard"].to_list()}):
+            run(replace(flow, contract=older, source=Nothing(), shard=shard))
         flow.store.rewrite(contract, texts, partial(upgrade, contract, in_use))
     in_lake = flow.lake.major(stream) if flow.lake else None
     if flow.lake and in_lake is not None and in_lake < contract.major:

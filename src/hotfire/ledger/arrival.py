@@ -56,7 +56,7 @@ def arrived(
     """
     shards = store.query("shards", stream=contract.stream)["shard"].to_list()
     pages = [ledger(store, contract.stream, shard) for shard in shards]
-    in_order = merge(*pages, key=lambda row: int(row["committed_at_ns"]))
+    in_order = merge(*pages, key=lambda row: int(row["arrival"]))
     for (shard, repair), batches in groupby(in_order, key=lambda row: (row["shard"], bool(row["repair"]))):
         for some in _together(batches, together):
             rows = _rows(contract, store, lake, some, lake_only=lake_only)

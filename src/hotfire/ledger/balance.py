@@ -172,12 +172,12 @@ def _reread(source: Source, row: Mapping[str, Any], unread: dict[str, list[int]]
     """Whether a batch's span still has its records. What cannot be read as it was is noted: why, and which batches."""
     seq, span = row["batch_seq"], msgspec.json.decode(row["span"], type=Span)
     try:
-        read = source.reread(span)
+        read = source.reread(span.whole())
     except (SourceChanged, UserError) as error:
         unread.setdefault(error.what.rstrip("."), []).append(seq)
         return
     if read.sha256 == row["sha256"]:
-        yield from _differs(f"batch {seq}: records read again", row["received"], len(read.records))
+        yield from _differs(f"batch {seq}: records read again", span.whole().rows, len(read.records))
         return
     labels = list(dict.fromkeys(part.place.label for part in span.parts))
     more = f" or one of {len(labels) - 1:,} others" if len(labels) > 1 else ""

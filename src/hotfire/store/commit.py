@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from hotfire.errors import SourceChanged
+from hotfire.rows import BACKFILL
 from hotfire.store.ddl import history
 from hotfire.store.dialect import quoted
 from hotfire.store.refusal import taken
@@ -48,6 +49,7 @@ _LEDGER = {
     **dict.fromkeys(_COUNTS, _NUMBER),
     "first_rowid": _NUMBER,
     "last_rowid": _NUMBER,
+    "arrival": _NUMBER,
 }
 
 
@@ -151,7 +153,8 @@ def _write_assets(connection: Connection, outcome: Outcome) -> None:
     source, parameters = connection.given(rows)
     connection.query(
         f"INSERT INTO hf_asset SELECT * FROM {source} AS a WHERE TRUE ON CONFLICT (stream, asset) DO UPDATE SET "
-        "clock_ns = excluded.clock_ns, counter = excluded.counter, gaps = excluded.gaps, stored = excluded.stored",
+        "clock_ns = excluded.clock_ns, counter = excluded.counter, gaps = excluded.gaps, stored = excluded.stored, "
+        f"shard = CASE WHEN hf_asset.shard = '{BACKFILL}' THEN excluded.shard ELSE hf_asset.shard END",
         parameters,
     )
 
@@ -178,6 +181,12 @@ def _write_ledger(
         *(plan.stream, plan.shard, plan.batch_seq, outcome.job_id, plan.contract, int(plan.repair)),
         *(text(plan.span), plan.sha256, plan.received_at_ns, committed_at_ns),
         *(getattr(counts, name) for name in _COUNTS),
-        *(first, last),
+        *(first, last, _arrival(connection, plan.stream)),
     )
     connection.ingest("hf_ledger", pl.DataFrame([row], schema=_LEDGER, orient="row"))
+
+
+def _arrival(connection: Connection, stream: str) -> int:
+    """The batch's place in the order of the stream's commits: the fence has counted it already."""
+    counted = "SELECT CAST(sum(committed_seq) AS bigint) AS arrival FROM hf_checkpoint WHERE stream = ?"
+    return int(connection.query(counted, [stream]).item())

@@ -338,6 +338,22 @@ class OperationalStore:
             [status, self._clock.now_ns(), summary, job_id],
         )
 
+    def begin_backfill(self, stream: str, spec: str) -> int:
+        """Write down what a backfill is to bring in, as JSON; its number."""
+        number = self.query("backfills", stream=stream).height + 1
+        self._write(
+            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL) ON CONFLICT DO NOTHING",
+            [stream, number, spec, self._clock.now_ns()],
+        )
+        return number
+
+    def end_backfill(self, stream: str, number: int) -> None:
+        """Write down that a backfill has read all of its places."""
+        self._write(
+            "UPDATE hf_backfill SET state = 'done', ended_at_ns = ? WHERE stream = ? AND number = ?",
+            [self._clock.now_ns(), stream, number],
+        )
+
     def discard(self, quarantine_id: int, reason: str) -> bool:
         """Turn an open quarantine row into a tombstone; False where it is not open."""
         changed = self._writing(

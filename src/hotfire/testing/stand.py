@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,8 +14,10 @@ import msgspec
 
 from hotfire.clock import SystemClock
 from hotfire.contract.model import Contract
+from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
+from hotfire.engine.missing import Survey, survey
 from hotfire.engine.past import Recorded
 from hotfire.engine.replay import Replayed, replay
 from hotfire.engine.retention import retain
@@ -24,12 +26,13 @@ from hotfire.ledger.balance import Balance, balance
 from hotfire.ledger.digest import digest
 from hotfire.protocols import Source
 from hotfire.quarantine.replay import QuarantineSource
-from hotfire.rows import LIVE, Counts, Plan
+from hotfire.rows import BACKFILL, LIVE, Counts, Plan
 from hotfire.store.operational import OperationalStore
 from hotfire.store.postgresql import PostgresStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse
+from hotfire.workspace.backfills import Asked, begin, interrupted
 
 _PAGE = 1_000_000
 
@@ -109,6 +112,31 @@ class Stand:
             source = QuarantineSource(reader, self.contract.stream, tries, check, batch)
             return self._run(source, fuse or Fuse(), repair=True)
 
+    def backfill(
+        self,
+        source: Callable[[], Source],
+        fuse: Fuse | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+    ) -> Survey | None:
+        """Bring in what is missing of what a source has; None where an interrupted backfill was gone on with.
+
+        Args:
+            source: opens it at its beginning.
+        """
+        wanted, fuse = Asked(["bench"], since_ns, until_ns), fuse or Fuse()
+        with closing(self.store()) as store:
+            own, found = interrupted(store, self.contract.stream, wanted), None
+            if own is None:
+                found = survey(self.flow(source(), store), since_ns, until_ns)
+                if not found.intervals:
+                    return found
+                own = begin(store, self.contract.stream, wanted, found)
+            flow = self.flow(BackfillSource(source(), own.number), store, fuse)
+            run(replace(flow, shard=BACKFILL, backfill=own))
+            store.end_backfill(self.contract.stream, own.number)
+            return found
+
     def replay(self, since_ns: int | None = None, until_ns: int | None = None) -> Replayed:
         """Take everything through the engine again, into a shadow ledger that is gone afterwards."""
         with (
@@ -161,24 +189,33 @@ class Stand:
 
     def _run(self, source: Source, fuse: Fuse, *, repair: bool) -> Counts:
         with closing(self.store()) as store:
-            flow = Flow(
-                self.contract,
-                fuse.wrap("source", source),
-                fuse.wrap("store", store),
-                fuse.wrap("lake", self.lake(store)),
-                self.clock,
-                "job-1",
-                lambda plan: self._reread(plan, source, store, fuse),
-                self.known.__getitem__,
-                lake_only=self.lake_only,
-                retention_ns=self.retention_ns,
-            )
+            flow = self.flow(source, store, fuse)
             counts = run(flow, repair=repair)
             retain(flow)
             return counts
 
+    def flow(
+        self, source: Source, store: OperationalStore, fuse: Fuse | None = None, reread: Source | None = None
+    ) -> Flow:
+        """A source on its way into the store; planned spans are read again from it, or from `reread`."""
+        fuse = fuse or Fuse()
+        return Flow(
+            self.contract,
+            fuse.wrap("source", source),
+            fuse.wrap("store", store),
+            fuse.wrap("lake", self.lake(store)),
+            self.clock,
+            "job-1",
+            lambda plan: self._reread(plan, reread or source, store, fuse),
+            self.known.__getitem__,
+            lake_only=self.lake_only,
+            retention_ns=self.retention_ns,
+        )
+
     def _reread(self, plan: Plan, source: Source, store: OperationalStore, fuse: Fuse) -> Any:
         planned = QuarantineSource(store, self.contract.stream, 5) if plan.repair else source
+        if plan.shard == BACKFILL and not isinstance(source, BackfillSource):
+            planned = BackfillSource(source, 0)
         return fuse.wrap("source", planned).reread(plan.span)
 
     def _fates(self, store: OperationalStore, lake: DeltaLake, first: Mapping[int, int]) -> dict[int, tuple[str, ...]]:
@@ -189,7 +226,8 @@ class Stand:
         in_lake = self.lake_only or self.retention_ns is not None
         frames = lake.rows(self.contract) if in_lake else (rows for _, rows in store.batches(self.contract, LIVE, 0))
         for frame in frames:
-            for seq, row_no, late, corrected in frame.select("batch_seq", "row_no", "late", "corrected").rows():
+            live = frame.filter(shard=LIVE).select("batch_seq", "row_no", "late", "corrected")
+            for seq, row_no, late, corrected in live.rows():
                 if seq in first:
                     marks = (("late",) if late else ()) + (("corrected",) if corrected else ())
                     fates[first[seq] + row_no] = ("stored", *marks)

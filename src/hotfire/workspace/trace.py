@@ -16,7 +16,7 @@ from hotfire.contract.check import judge
 from hotfire.contract.model import wire
 from hotfire.errors import SourceChanged, UserError
 from hotfire.ledger.cleared import cleared_before
-from hotfire.rows import Fault, Part, Plan, Span
+from hotfire.rows import BACKFILL, Fault, Part, Plan, Span
 from hotfire.source.formats.join import records_from_raw
 from hotfire.workspace.places import meant, near, relocated
 
@@ -35,7 +35,7 @@ class Traced:
 
     Attributes:
         fate: stored, duplicate, superseded, quarantined, repaired, discarded, pending, `not a record`, `not read yet`,
-            or `unknown` where the file can no longer be read to tell which record of the batch it was.
+            `left out` by a backfill, or `unknown` where the file can no longer be read to tell which record of the batch it was.
         label, line: where its record begins, as the source calls it.
         checks: those it broke: `check`, `value`, `detail`.
         corrections: `column`, `check`, `raw`, `value`.
@@ -140,7 +140,7 @@ def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, asked
     file, line = asked
     was = batch.span.parts[number]
     part = relocated(was, workspace.settings.folder, file)
-    first = [0, *accumulate(part.rows for part in batch.span.parts)][number]
+    first = [0, *accumulate(part.read for part in batch.span.parts)][number]
     contract = workspace.contract_of(batch.contract)
     one = Traced(
         stream,
@@ -171,7 +171,7 @@ def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, asked
 def _records(workspace: Workspace, contract: Contract, part: Part) -> Records | None:
     """The part's records; None where the file has gone or changed."""
     try:
-        return workspace.files(contract, ["-"]).reread(Span((part,))).records
+        return workspace.files(contract, ["-"]).reread(Span((part.whole(),))).records
     except SourceChanged:
         return None
 
@@ -207,7 +207,10 @@ def _accepted(workspace: Workspace, batch: _Batch, one: Traced, record: Records)
         fate = "superseded" if "superseded" in own.columns and own["superseded"][0] else "stored"
         row = _readable(contract, own.row(0, named=True))
         return replace(one, fate=fate, row=row, corrections=_corrections(workspace, batch, one))
-    return replace(one, fate="duplicate", twin=_twin(workspace, contract, batch, record))
+    twin = _twin(workspace, contract, batch, record)
+    if twin is None and batch.shard == BACKFILL:
+        return replace(one, fate="left out", detail="a backfill takes rows of its intervals that are not left to live")
+    return replace(one, fate="duplicate", twin=twin)
 
 
 def _readable(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,10 +262,10 @@ def _source_of(workspace: Workspace, stream: str, row: Mapping[str, Any]) -> Map
         if (batch.shard, batch.batch_seq) == (row["shard"], row["batch_seq"]):
             first = 0
             for part in batch.span.parts:
-                if row["row_no"] < first + part.rows:
+                if row["row_no"] < first + part.read:
                     here = relocated(part, workspace.settings.folder, part.place.label)
                     records = _records(workspace, workspace.contract_of(batch.contract), here)
                     line = records.where(row["row_no"] - first).line if records else None
                     return {"place": here.place.label, "line": line}
-                first += part.rows
+                first += part.read
     return {}

@@ -15,11 +15,13 @@ import polars as pl
 
 from hotfire.clock import SystemClock
 from hotfire.contract.odcs import compile_contract
+from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
 from hotfire.errors import ContractError, UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
+from hotfire.rows import BACKFILL
 from hotfire.source.files import FileSource
 from hotfire.source.several import NowAndThen, Several
 from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from hotfire.clock import Clock
     from hotfire.contract.model import Contract
     from hotfire.protocols import Read, Source, Store
-    from hotfire.rows import Plan
+    from hotfire.rows import Backfill, Plan
     from hotfire.workspace.model import Settings
 
 
@@ -137,6 +139,20 @@ class Workspace(AbstractContextManager["Workspace"]):
         """A stream's quarantine on its way into the store."""
         return self._flow(contract, job_id, self._quarantine(contract, check))
 
+    def backfill_flow(
+        self, contract: Contract, job_id: str, places: Sequence[str], backfill: Backfill | None = None
+    ) -> tuple[Flow, FileSource]:
+        """A stream's files, or `places`, on their way into the store apart from live; None: to look at only.
+
+        Returns:
+            The flow, and its files, which tell their problems.
+        """
+        files = self.files(contract, places)
+        if backfill is None:
+            return self._flow(contract, job_id, files), files
+        flow = self._flow(contract, job_id, BackfillSource(files, backfill.number))
+        return replace(flow, shard=BACKFILL, backfill=backfill), files
+
     def idle_flow(self, contract: Contract, job_id: str) -> Flow:
         """Nothing new: running it finishes what was interrupted, and lets the lake catch up."""
         return self._flow(contract, job_id, Nothing())
@@ -147,6 +163,8 @@ class Workspace(AbstractContextManager["Workspace"]):
             return self._quarantine(contract).reread(plan.span)
         configured = self.settings.stream(contract.stream).source.path
         paths = ["-", *map(self.settings.absolute, configured)]
+        if plan.shard == BACKFILL:
+            return BackfillSource(self.files(contract, paths), 0).reread(plan.span)
         return self._feed(contract, paths, pushed=True).reread(plan.span)
 
     def spool(self, stream: str) -> Spool:

@@ -77,3 +77,11 @@ SELECT batch_seq FROM hf_ledger WHERE stream = :stream AND shard = :shard AND cl
 -- The newest batches of a shard that came from a source, newest first: when, how many rows, and where they are.
 SELECT batch_seq, stored - cleared AS stored, received_at_ns, committed_at_ns, first_rowid, last_rowid FROM hf_ledger
 WHERE stream = :stream AND shard = :shard AND batch_seq < :before AND repair = 0 ORDER BY batch_seq DESC LIMIT :page;
+
+-- name: backfill
+-- One backfill.
+SELECT number, spec, state FROM hf_backfill WHERE stream = :stream AND number = :number;
+
+-- name: backfills
+-- The backfills of a stream, in order.
+SELECT number, spec, state, started_at_ns, ended_at_ns FROM hf_backfill WHERE stream = :stream ORDER BY number;
