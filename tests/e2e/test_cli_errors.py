@@ -44,6 +44,10 @@ COMMAND_LINES = [
     ["simulate", "events", "--to", "x.csv"],
     ["ingest"],
     ["up", "--no-browser", "--host", "0.0.0.0"],  # noqa: S104 - that is what is refused
+    ["replay", "nothing"],
+    ["backfill", "nothing"],
+    ["backup", "."],
+    ["restore", "nowhere"],
     ["ingst"],
     ["balance", "--rereed"],
 ]
