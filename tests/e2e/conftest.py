@@ -140,8 +140,9 @@ def up(ws: Path, *words: str, **environment: str) -> Iterator[Up]:
     with subprocess.Popen(command, cwd=ws, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stderr is not None
-            said = re.search(rb"http://[0-9.:]+", process.stderr.readline())
-            assert said, process.stderr.read()
+            first = process.stderr.readline()
+            said = re.search(rb"http://[0-9.:]+", first)
+            assert said, first
             with httpx.Client(base_url=said[0].decode(), timeout=20) as client:
                 one = Up(process, client)
                 one.until(lambda: client.get("/readyz").status_code == 200)

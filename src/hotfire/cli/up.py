@@ -51,8 +51,8 @@ def up(host: str | None, port: int | None, *, no_browser: bool) -> Answer:
         with ExitStack() as running:
             server = serve(plant.application(who), settings.http.host, listen)
             running.callback(server.stop, int(_DRAIN_S))
-            plant.start()
             _announce(server.url, list(settings.streams), open_browser=not no_browser)
+            plant.start()
             stop.wait()
         unfinished = plant.stop()
         return _summary(one, plant, unfinished)
