@@ -21,8 +21,9 @@ COUNTS = st.builds(Counts, **{field.name: st.integers(0, 10**9) for field in fie
 
 
 def tree(error: type[Exception], depth: int = 0) -> list[str]:
-    """The class and all below it, each with its depth, in the order of definition."""
-    below = [line for child in error.__subclasses__() for line in tree(child, depth + 1)]
+    """The class and all below it in its module, each with its depth, in the order of definition."""
+    children = [child for child in error.__subclasses__() if child.__module__ == error.__module__]
+    below = [line for child in children for line in tree(child, depth + 1)]
     return [f"{depth} {error.__name__}", *below]
 
 

@@ -284,7 +284,7 @@ class FileSource:
         if not open_:
             return False
         ages = [now - file.seen.mtime_ns for file in open_]
-        self._clock.sleep(min(max(SETTLED_NS - age for age in ages), SETTLED_NS) / 1e9)
+        self._clock.sleep(max(0, min(max(SETTLED_NS - age for age in ages), SETTLED_NS)) / 1e9)
         for file in open_:
             seen = self._look(file.seen.path) or file.seen
             file.settled = (seen.size, seen.mtime_ns) == (file.seen.size, file.seen.mtime_ns)
