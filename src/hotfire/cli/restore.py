@@ -27,12 +27,13 @@ def restore(folder: Path) -> Answer:
 
     target = named_workspace() or Path()
     done = put_back(folder.absolute(), target.absolute())
-    answer = {**document(target, done.saved, done.balances), "files": list(done.files)}
+    answer = {**document(target, done.saved, done.balances), "files": list(done.files), "dropped": list(done.dropped)}
     return Answer(answer, _lines(target, done), exit_code(done.balances))
 
 
 def _lines(target: Path, done: Restored) -> Iterator[str]:
     where = target.absolute()
     yield f"Restored {counted(len(done.balances), 'stream')} as of {done.saved.made_at[:19]}Z into {where}"
+    yield from (f"  {sentence}" for sentence in done.dropped)
     yield from recounted(done.balances)
     yield f"Next: {hint('doctor')}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hotfire.contract.lens import upgrade
 from hotfire.engine.loop import run
-from hotfire.errors import ContractError
+from hotfire.errors import ContractError, SourceChanged
 from hotfire.rows import LIVE
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class Nothing:
         return None
 
     def reread(self, span: Span) -> Read:
-        """Nothing was ever read. Raises LookupError."""
-        raise LookupError(span)
+        """Raises SourceChanged: whatever it was is not here."""
+        labels = ", ".join(dict.fromkeys(part.place.label for part in span.parts))
+        raise SourceChanged(f"Nothing is left here of what was planned from {labels}.")
 
     def acknowledge(self, position: Position) -> None:
         """Nothing to let go of."""

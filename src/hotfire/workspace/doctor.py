@@ -91,8 +91,8 @@ def _mended(workspace: Workspace, stream: str, job_id: str) -> Iterator[str]:
             return
         yield f"{stream}: {broken.detail} Moved the broken table to {workspace.lake.set_aside(stream, job_id)}"
     contract = workspace.prepare(stream)
-    for shard, plan in _unfinished(workspace, stream):
-        trouble = _lost(workspace, contract, plan)
+    for shard, plan in unfinished(workspace, stream):
+        trouble = unreadable(workspace, contract, plan)
         if trouble:
             workspace.store.drop_plan(stream, shard)
             yield f"{stream}: dropped the plan of batch {plan.batch_seq}; it had no effects. {trouble.what}"
@@ -182,9 +182,9 @@ def _plans(workspace: Workspace, contract: Contract, *, busy: bool) -> Iterator[
     name = f"plans/{contract.stream}"
     if busy:
         return
-    found = [plan for _, plan in _unfinished(workspace, contract.stream)]
+    found = [plan for _, plan in unfinished(workspace, contract.stream)]
     for plan in found:
-        trouble = _lost(workspace, contract, plan)
+        trouble = unreadable(workspace, contract, plan)
         what = f"batch {plan.batch_seq} was interrupted"
         if trouble:
             do = "Bring the file back as it was, or `hotfire doctor --repair` drops the plan, which had no effects."
@@ -234,12 +234,13 @@ def _retention(workspace: Workspace, contract: Contract) -> Iterator[Looked]:
     yield Looked(f"retention/{stream}", ok=True, detail=detail)
 
 
-def _unfinished(workspace: Workspace, stream: str) -> Iterator[tuple[str, Plan]]:
+def unfinished(workspace: Workspace, stream: str) -> Iterator[tuple[str, Plan]]:
+    """Plans without a commit, by shard."""
     for row in workspace.store.query("unfinished_plans", stream=stream).rows(named=True):
         yield row["shard"], msgspec.json.decode(row["plan"], type=Plan)
 
 
-def _lost(workspace: Workspace, contract: Contract, plan: Plan) -> HotfireError | None:
+def unreadable(workspace: Workspace, contract: Contract, plan: Plan) -> HotfireError | None:
     """Why a plan's records cannot be read again; None where they can."""
     try:
         same = workspace.reread(contract, plan).sha256 == plan.sha256
@@ -255,5 +256,5 @@ def _shards(workspace: Workspace, stream: str) -> list[tuple[str, int]]:
 
 def _most(workspace: Workspace, stream: str, shard: str, committed: int) -> int:
     """The last batch that the lake may hold: of a stream that is kept only there, also the planned one."""
-    planned = any(one == shard for one, _ in _unfinished(workspace, stream))
+    planned = any(one == shard for one, _ in unfinished(workspace, stream))
     return committed + 1 if planned and workspace.settings.stream(stream).lake_only else committed

@@ -19,6 +19,7 @@ from hotfire.ledger.balance import Balance, balance
 from hotfire.store.migrate import migrations
 from hotfire.store.sqlite import SAVED
 from hotfire.workspace.backup import LAKE, STORE, WORKSPACE, Saved, contracts, copy_configuration, look
+from hotfire.workspace.doctor import unfinished, unreadable
 from hotfire.workspace.settings import FILE, exactly
 from hotfire.workspace.wiring import Workspace
 
@@ -36,11 +37,14 @@ class Restored:
         saved: the backup.
         files: settings and contracts that were written; others were there, and stayed as they were.
         balances: every stream, counted again.
+        dropped: a sentence for each plan without a commit whose records are not here: they were pushed or piped, and
+            are in no backup.
     """
 
     saved: Saved
     files: Sequence[str]
     balances: Sequence[Balance]
+    dropped: Sequence[str] = ()
 
 
 def restore(backup: Path, folder: Path) -> Restored:
@@ -68,8 +72,9 @@ def restore(backup: Path, folder: Path) -> Restored:
     with Workspace(settings) as workspace:
         if settings.database is None:
             _put_rows(workspace, backup / STORE)
+        dropped = list(_drop_plans(workspace))
         found = [_recounted(workspace, stream, contract) for stream, contract in contracts(workspace, workspace.store)]
-    return Restored(saved, files, found)
+    return Restored(saved, files, found, dropped)
 
 
 def _refuse_to_overwrite(settings: Settings, saved: Saved, backup: Path) -> None:
@@ -131,6 +136,17 @@ def _put_rows(workspace: Workspace, folder: Path) -> None:
     for contract, texts in _versions(folder):
         store.ensure(contract, texts)
     store.load(folder)
+
+
+def _drop_plans(workspace: Workspace) -> Iterator[str]:
+    """Plans had no effects. Those that can be read again here are kept: the next ingest finishes them."""
+    workspace.store.own()
+    for stream, contract in contracts(workspace, workspace.store):
+        for shard, plan in unfinished(workspace, stream):
+            trouble = unreadable(workspace, contract, plan)
+            if trouble:
+                workspace.store.drop_plan(stream, shard)
+                yield f"{stream}: dropped the plan of batch {plan.batch_seq}; it had no effects. {trouble.what}"
 
 
 def _refuse_batches(store: OperationalStore) -> None:
