@@ -11,6 +11,31 @@ from hotfire.rows import Checkpoint, Cleared, Clearing, Decoded, Outcome, Place,
 if TYPE_CHECKING:
     import polars as pl
 
+    from hotfire.detect.model import Readings, Rule, State
+    from hotfire.findings import Finding
+
+
+class Detector(Protocol):
+    """Judges an asset's readings by one rule. Pure: what it knows is in the states, and where batches are cut means nothing.
+
+    Each row is given once, an asset's rows in ascending order of event time; late ones to `bare` alone.
+    """
+
+    @property
+    def rule(self) -> Rule: ...
+
+    def step(self, states: dict[str, State], readings: Readings) -> list[Finding]:
+        """What it finds, each asset's findings in order of time.
+
+        Args:
+            states: what it remembers of the assets of these readings, by name, none if missing; brought up to date.
+        """
+        ...
+
+    def bare(self, readings: Readings) -> list[Finding]:
+        """What late rows tell by themselves, without memory: every row that breaks a limit. Often nothing."""
+        ...
+
 
 class Records(Protocol):
     """The raw records of one span, numbered from 0. Cheap to hold, decoded on demand, never changed."""

@@ -12,9 +12,7 @@ from hotfire.contract.duration import duration_ns
 from hotfire.contract.formulas import column_types, judge_boolean, property_places
 from hotfire.contract.model import Column, Contract
 from hotfire.errors import ContractError, UserError
-
-SEVERITIES = ("watch", "warning", "distress", "critical", "severe")
-"""Severities of limits, mildest first (XTCE)."""
+from hotfire.findings import SEVERITIES
 
 KEYS = (*SEVERITIES, "deadband", "min_violations", "on_delay", "off_delay", "context", "unit")
 """What `hotfire.limits` may hold."""

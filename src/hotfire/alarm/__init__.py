@@ -1,0 +1,1 @@
+"""Alarms: what becomes of findings, and what people do about it. Pure."""
