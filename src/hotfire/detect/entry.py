@@ -127,8 +127,7 @@ class Entry:
         """How numbers of the rule become numbers in its channels' unit, and `per` it."""
         asked = self.fields.get("unit")
         own = [self.contract.column(one).unit for one in channels]
-        spelt = {unit and units.parse(unit) for unit in own}
-        if len(spelt) > 1:
+        if len({*own}) > 1 and len({unit and units.parse(unit) for unit in own}) > 1:
             listed = ", ".join(f"{name} [{unit or '-'}]" for name, unit in zip(channels, own, strict=True))
             self.wrong("channels", f"the channels have no unit in common: {listed}", "write one rule for each unit")
             return float
