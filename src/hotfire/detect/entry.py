@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hotfire import units
@@ -167,6 +168,11 @@ class Entry:
         elif any(_room(one) <= 2 * deadband for one in found):
             self.wrong("deadband", "is more than half of the room between low and high", "it could never return")
         return tuple(found)
+
+    def difference(self, key: str, scale: Scale) -> float:
+        """A number from 0 that is added to others, in the channel's unit: 9 degF of it are 5 degC."""
+        span = replace(scale, offset=Fraction(0)) if isinstance(scale, units.Conversion) else scale
+        return self.scaled(key, span, self.number(key, 0.0))
 
     def scaled(self, key: str, scale: Scale, value: float) -> float:
         """A number of the rule in its channels' unit."""
