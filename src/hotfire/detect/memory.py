@@ -7,24 +7,28 @@ from typing import Any
 from hotfire.detect.model import State
 
 
+def owned(states: dict[str, State], *kinds: str) -> None:
+    """Put copies in the place of states, so that `remember` changes nothing that others hold."""
+    for asset, state in states.items():
+        states[asset] = state | {kind: dict(state[kind]) for kind in kinds if kind in state}
+
+
 def recalled(states: dict[str, State], asset: str, kind: str, channel: str) -> Any:
     """What is remembered; None where that is nothing."""
-    return states.get(asset, {}).get(kind, {}).get(channel)
+    state = states.get(asset)
+    return state[kind].get(channel) if state and kind in state else None
 
 
 def remember(states: dict[str, State], asset: str, kind: str, channel: str, value: Any) -> None:
-    """Remember something else from now on; None: nothing. What was there before is left as it is: others hold it.
-
-    What is equal is the same: a number that may be -0.0 has 0.0 added first.
+    """Remember something else from now on; None: nothing. `owned` was called before.
 
     Args:
         kind: begins with `_`, as no channel does.
     """
-    if recalled(states, asset, kind, channel) == value:
-        return
-    before = states.get(asset, {})
-    kept = {name: one for name, one in before.get(kind, {}).items() if name != channel}
+    state = states.setdefault(asset, {})
     if value is not None:
-        kept[channel] = value
-    state = {name: one for name, one in before.items() if name != kind}
-    states[asset] = state | ({kind: kept} if kept else {})
+        state.setdefault(kind, {})[channel] = value
+    elif channel in state.get(kind, {}):
+        del state[kind][channel]
+        if not state[kind]:
+            del state[kind]

@@ -19,7 +19,7 @@ import numpy as np
 
 from hotfire.detect.gate import gated
 from hotfire.detect.hold import held
-from hotfire.detect.memory import recalled, remember
+from hotfire.detect.memory import owned, recalled, remember
 from hotfire.detect.messages import Placed, Told, findings, in_order
 from hotfire.detect.model import AT_ONCE, Readings, Rule, State, elapsed, lasts
 
@@ -47,6 +47,7 @@ class NoData:
     def step(self, states: dict[str, State], readings: Readings) -> list[Finding]:
         """As `protocols.Detector`."""
         gate = gated(self.rule, states, readings)
+        owned(states, _LAST)
         if not len(readings):
             return []
         if not self.rule.channels:

@@ -15,7 +15,7 @@ Reference: rate-of-change alarm of ISA-18.2 and EEMUA 191.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,9 +23,9 @@ import numpy as np
 from hotfire.detect.bounds import Bounds
 from hotfire.detect.gate import gated, telling
 from hotfire.detect.hold import held
-from hotfire.detect.memory import recalled, remember
+from hotfire.detect.memory import owned, recalled, remember
 from hotfire.detect.messages import Placed, Told, findings, in_order
-from hotfire.detect.model import Readings, Rule, State, elapsed, lasts
+from hotfire.detect.model import Readings, Rule, State, changed, elapsed, lasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _BINS = 64
 _SEEN = "_seen"  # no column is called so
-_BEGINNING, _MOST = -(2**63), 2.0**63
+_MOST = 2.0**63
+_ZERO, _FALSE = np.zeros(1, np.uint64), np.zeros(1, dtype=bool)
 _LARGEST = np.finfo(np.float64).max
 
 
@@ -47,7 +48,7 @@ class _Values(NamedTuple):
         owners: numbers of assets.
         stretch: rates are taken within one only.
         places: in the rows that were given; -1: it was remembered.
-        finals: the stretch that each asset's last row is in, by the asset's number; -1: the gate is closed there.
+        final_owners, finals: the assets, and the stretch that the last row of each is in; -1: the gate is closed there.
     """
 
     owners: Whole
@@ -55,7 +56,8 @@ class _Values(NamedTuple):
     times: Whole
     numbers: NDArray[np.float64]
     places: Whole
-    finals: Mapping[int, int]
+    final_owners: Whole
+    finals: Whole
 
 
 class RateOfChange:
@@ -74,6 +76,7 @@ class RateOfChange:
     def step(self, states: dict[str, State], readings: Readings) -> list[Finding]:
         """As `protocols.Detector`."""
         gate, found = gated(self.rule, states, readings), Placed()
+        owned(states, _SEEN)
         for channel in self.rule.channels:
             found += self._channel(channel, states, readings, gate)
         return in_order(found)
@@ -105,51 +108,38 @@ class RateOfChange:
     ) -> NDArray[np.float64]:
         """The rate at each row, a second; NaN where there is none. Brings what is remembered up to date."""
         values = _values(channel, states, readings, rows, closed)
-        rates = np.full(len(rows), np.nan)
         kept = _kept(values, self._bin_ns)
-        if len(kept):
-            anchors = self._anchors(values, kept)
-            ages = elapsed(values.times[anchors], values.times)
-            dated = (anchors >= 0) & (values.stretch[anchors] == values.stretch) & (ages <= self._oldest_ns)
-            fresh = np.flatnonzero(dated & (values.places >= 0))
-            with np.errstate(over="ignore"):
-                rise = values.numbers[fresh] - values.numbers[anchors[fresh]]
-                rates[values.places[fresh]] = np.clip(rise / (ages[fresh] / 1e9), -_LARGEST, _LARGEST)
-        self._remember(channel, states, readings, values, kept)
+        anchors = self._anchors(values, kept)
+        ages = elapsed(values.times[anchors], values.times)
+        dated = (anchors >= 0) & (ages <= self._oldest_ns)
+        fresh = np.flatnonzero(dated & (values.places >= 0))
+        rates = np.full(len(rows), np.nan)
+        with np.errstate(over="ignore"):
+            rise = values.numbers[fresh] - values.numbers[anchors[fresh]]
+            rates[values.places[fresh]] = np.clip(rise / (ages[fresh] / 1e9), -_LARGEST, _LARGEST)
+        oldest = np.where((anchors >= 0) & ~dated, anchors + 1, anchors)
+        for owner, seen in _later(values, kept, oldest):
+            remember(states, readings.assets[owner], _SEEN, channel, seen)
         return rates
 
     def _anchors(self, values: _Values, kept: Whole) -> Whole:
-        """The index of the newest kept value that is old enough for each value; -1, or another asset's: none."""
+        """The index of the newest kept value of its stretch that is old enough for each value; -1: there is none."""
+        size = len(values.times)
         steps = np.minimum(elapsed(values.times[:-1], values.times[1:]), np.uint64(self._age_ns + 1))
-        steps[np.diff(values.owners) != 0] = 0
-        parts = [slice(0, len(values.times))]
+        borders = np.diff(values.owners) != 0
+        steps[borders] = 0
+        edges = [0, size]
         if steps.sum(dtype=np.float64) > _MOST:
-            edges = [0, *(np.flatnonzero(np.diff(values.owners)) + 1).tolist(), len(values.times)]
-            parts = [slice(*pair) for pair in itertools.pairwise(edges)]
-        anchors = np.full(len(values.times), -1)
-        for part in parts:
-            inside = kept[slice(*np.searchsorted(kept, [part.start, part.stop]))]
-            clock = np.cumsum(np.concatenate([np.zeros(1, np.uint64), steps[part.start : part.stop - 1]]))
-            old = clock[inside - part.start] + np.uint64(self._age_ns)
+            edges = [0, *(np.flatnonzero(borders) + 1).tolist(), size]
+        anchors = np.full(size, -1)
+        for begin, end in itertools.pairwise(edges if size else ()):
+            inside = kept[slice(*np.searchsorted(kept, [begin, end]))]
+            clock = np.cumsum(np.concatenate([_ZERO, steps[begin : end - 1]]))
+            old = clock[inside - begin] + np.uint64(self._age_ns)
             at = np.searchsorted(old, clock, side="right") - 1
-            anchors[part] = np.where(at >= 0, inside[at], -1)
+            anchors[begin:end] = np.where(at >= 0, inside[at], -1)
+        anchors[values.stretch[anchors] != values.stretch] = -1
         return anchors
-
-    def _remember(
-        self, channel: str, states: dict[str, State], readings: Readings, values: _Values, kept: Whole
-    ) -> None:
-        """Keep what later rows may need: the values from each asset's next anchor on, where the gate is open."""
-        for number, stretch in values.finals.items():
-            asset = readings.assets[number]
-            inside = kept[slice(*np.searchsorted(values.stretch[kept], [stretch, stretch + 1]))]
-            seen: list[list[float]] = []
-            if len(inside):
-                times = values.times[inside]
-                now = int(values.times[np.searchsorted(values.stretch, stretch, side="right") - 1])
-                first = max(0, int(np.searchsorted(times, max(now - self._age_ns, _BEGINNING), side="right")) - 1)
-                first += now - int(times[first]) > self._oldest_ns
-                seen = [times[first:].tolist(), values.numbers[inside[first:]].tolist()]
-            remember(states, asset, _SEEN, channel, seen or None)
 
 
 def _kept(values: _Values, bin_ns: int) -> Whole:
@@ -158,33 +148,58 @@ def _kept(values: _Values, bin_ns: int) -> Whole:
     return np.flatnonzero(np.concatenate([ends, [True]])[: len(values.times)])
 
 
+def _later(values: _Values, kept: Whole, oldest: Whole) -> Iterator[tuple[int, list[list[float]] | None]]:
+    """What later rows of each asset may need, by its number: times and values from the next anchor on.
+
+    Args:
+        oldest: the index of the first value that those after each value may need; -1: the first of its stretch.
+    """
+    is_open = values.finals >= 0
+    ends = np.searchsorted(values.stretch, values.finals[is_open], side="right") - 1
+    begins = np.searchsorted(values.stretch, values.finals[is_open])
+    firsts = np.searchsorted(kept, np.maximum(begins, oldest[ends]))
+    sizes = np.searchsorted(kept, ends, side="right") - firsts
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    wanted = kept[np.repeat(firsts - edges[:-1], sizes) + np.arange(edges[-1])]
+    times, numbers = values.times[wanted].tolist(), values.numbers[wanted].tolist()
+    yield from ((owner, None) for owner in values.final_owners[~is_open].tolist())
+    for owner, (begin, end) in zip(
+        values.final_owners[is_open].tolist(), itertools.pairwise(edges.tolist()), strict=True
+    ):
+        yield owner, [times[begin:end], numbers[begin:end]]
+
+
 def _values(
     channel: str, states: dict[str, State], readings: Readings, rows: Whole, closed: NDArray[np.bool_]
 ) -> _Values:
     """The values of the rows at which the gate is open, after those that are remembered of each asset."""
     owners = readings.owners[rows]
-    first = np.diff(owners, prepend=-1) != 0
-    after_closed = np.concatenate([[False], closed[:-1]])
-    stretches = np.cumsum(first | closed | after_closed)
-    last = lasts(np.flatnonzero(first), len(rows))
-    finals = dict(zip(owners[last].tolist(), np.where(closed, -1, stretches)[last].tolist(), strict=True))
+    first = changed(owners)
+    stretches = np.cumsum(first | closed | np.concatenate([_FALSE, closed[:-1]]))
+    starts = np.flatnonzero(first)
+    last = lasts(starts, len(rows))
     places = np.flatnonzero(~closed)
-    times, numbers = readings.times[rows[places]], readings.numbers(channel)[rows[places]] + 0.0
     at: list[int] = []
-    seen: tuple[list[int], list[float]] = ([], [])
-    starts = dict(zip(owners[first].tolist(), np.flatnonzero(first).tolist(), strict=True))
-    for asset in states:
-        start, before = starts.get(readings.places[asset]), recalled(states, asset, _SEEN, channel)
-        if before and start is not None and not closed[start]:
-            at += [int(np.searchsorted(places, start))] * len(before[0])
-            seen[0].extend(before[0])
-            seen[1].extend(before[1])
-    at_place = places[at] if at else np.zeros(0, np.int64)
+    times: list[int] = []
+    numbers: list[float] = []
+    for asset, place, shut in zip(
+        (readings.assets[owner] for owner in owners[starts].tolist() if states),
+        np.searchsorted(places, starts).tolist(),
+        closed[starts].tolist(),
+        strict=False,
+    ):
+        seen = recalled(states, asset, _SEEN, channel)
+        if seen and not shut:
+            at += [place] * len(seen[0])
+            times += seen[0]
+            numbers += seen[1]
+    whose = places[np.array(at, np.int64)]
     return _Values(
-        np.insert(owners[places], at, owners[at_place]),
-        np.insert(stretches[places], at, stretches[at_place]),
-        np.insert(times, at, np.array(seen[0], np.int64)),
-        np.insert(numbers, at, np.array(seen[1], np.float64)),
+        np.insert(owners[places], at, owners[whose]),
+        np.insert(stretches[places], at, stretches[whose]),
+        np.insert(readings.times[rows[places]], at, np.array(times, np.int64)),
+        np.insert(readings.numbers(channel)[rows[places]] + 0.0, at, np.array(numbers, np.float64)),
         np.insert(places, at, -1),
-        finals,
+        owners[last],
+        np.where(closed, -1, stretches)[last],
     )

@@ -21,7 +21,7 @@ import numpy as np
 
 from hotfire.detect.gate import gated, telling
 from hotfire.detect.hold import held
-from hotfire.detect.memory import recalled, remember
+from hotfire.detect.memory import owned, recalled, remember
 from hotfire.detect.messages import Placed, Told, findings, in_order
 from hotfire.detect.model import AT_ONCE, Readings, Rule, State, elapsed, lasts
 
@@ -74,6 +74,7 @@ class Stuck:
     def step(self, states: dict[str, State], readings: Readings) -> list[Finding]:
         """As `protocols.Detector`."""
         gate, found = gated(self.rule, states, readings), Placed()
+        owned(states, _RUNS, _SIBLINGS)
         still = {name: self._still(name, states, readings) for name in self._siblings}
         for channel in self.rule.channels:
             others = [one for name, one in still.items() if name != channel]
