@@ -21,7 +21,8 @@ class Finding:
         channel: empty where the rule concerns the asset as a whole.
         at_ns: the event time that it holds from.
         severity: None: back to normal.
-        value: of the channel in the row that tells; None where there is none.
+        value: what is compared with limits: the channel's value in the row that tells, its rate a second, the seconds of
+            a silence; None where there is none.
         limit: the one that was passed; None where the rule has none.
         kind: `level`: the rule has that severity from here on; `late`: a late row that breaks a bare limit; `range`: an
             impossible reading, which was corrected.

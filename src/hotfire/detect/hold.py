@@ -113,7 +113,7 @@ def _switched(
     now = before[:, 0] != 0
     now[whose] = to
     last = lasts(np.flatnonzero(changed(which)), len(which))
-    waits = ~fires[last] & (kinds[last] == np.where(now, -1, 1))
+    waits = kinds[last] == np.where(now, -1, 1)
     seen = np.minimum(count + ends - begins, needed)[last]
     after = np.stack([now, np.where(waits, since[last], 0), np.where(waits, seen, 0)], axis=1)
     return _Switches(at[turns], kinds[turns] > 0, after)

@@ -77,7 +77,7 @@ def streams(draw: st.DrawFn, most: int = 60) -> list[Row]:
 class DetectorSuite:
     """Needs the fixture `detector`: one detector, compiled for `BURNS`."""
 
-    @settings(max_examples=40, suppress_health_check=_ONCE)
+    @settings(max_examples=25, suppress_health_check=_ONCE)
     @given(rows=streams(), data=st.data())
     def test_where_batches_are_cut_means_nothing(
         self, detector: Detector, rows: list[Row], data: st.DataObject
@@ -88,7 +88,7 @@ class DetectorSuite:
         for cuts in (range(1, len(rows)), range(7, len(rows), 7), range(997, len(rows), 997), anywhere):
             assert bits(seen(detector, rows, cuts)) == bits(whole)
 
-    @settings(max_examples=20, suppress_health_check=_ONCE)
+    @settings(max_examples=10, suppress_health_check=_ONCE)
     @given(rows=streams())
     def test_the_same_rows_give_the_same(self, detector: Detector, rows: list[Row]) -> None:
         """What it finds depends on nothing but the rows, also where other assets are between them."""
@@ -98,7 +98,7 @@ class DetectorSuite:
             alone = seen(detector, [row for row in rows if row[0] == asset], [])
             assert bits(alone) == bits(({asset: whole[0][asset]}, {asset: whole[1][asset]}))
 
-    @settings(max_examples=30, suppress_health_check=_ONCE)
+    @settings(max_examples=15, suppress_health_check=_ONCE)
     @given(rows=streams())
     def test_findings_are_in_order(self, detector: Detector, rows: list[Row]) -> None:
         """Of one asset and channel they never go back in time, and each says something else than the one before."""
@@ -115,7 +115,7 @@ class DetectorSuite:
                 assert before is None or before.at_ns <= one.at_ns
                 levels[one.channel] = one
 
-    @settings(max_examples=30, suppress_health_check=_ONCE)
+    @settings(max_examples=15, suppress_health_check=_ONCE)
     @given(rows=streams())
     def test_late_rows_leave_nothing_behind(self, detector: Detector, rows: list[Row]) -> None:
         """`bare` judges each row by itself: the same alone as among others."""
@@ -126,7 +126,7 @@ class DetectorSuite:
         assert sorted(found, key=_bits) == sorted(alone, key=_bits)
         assert all(one.severity for one in found)
 
-    @settings(max_examples=30, suppress_health_check=_ONCE)
+    @settings(max_examples=15, suppress_health_check=_ONCE)
     @given(rows=streams())
     def test_what_is_remembered_is_replaced_not_changed(self, detector: Detector, rows: list[Row]) -> None:
         """States that were handed over stay as they were: somebody compares them afterwards."""
