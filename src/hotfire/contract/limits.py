@@ -128,8 +128,8 @@ def _judge_levels(
             doc.error(where, name, f"a limit of `{severity}` is not a number", "write it without quotes")
             continue
         if len(level) == 2 and level["high"] > level["low"] and level["high"] - level["low"] <= 2 * deadband:
-            message = f"`deadband` ({deadband:g}) is half of what lies between low and high of {severity}, or more"
-            doc.error((*place, "deadband"), name, message, "no reading would keep both limits again")
+            message = f"`deadband` ({deadband:g}) is half of the room between low and high of {severity}, or more"
+            doc.warn((*place, "deadband"), name, f"{message}: the condition would hardly return", "make it smaller")
         levels = {side: scale(value) if scale else float(value) for side, value in level.items()}
         lows += [(severity, levels["low"])] if "low" in levels else []
         highs += [(severity, levels["high"])] if "high" in levels else []

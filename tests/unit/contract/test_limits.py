@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotfire.contract.limits import SEVERITIES
-from hotfire.contract.odcs import compile_contract
+from hotfire.contract.odcs import compile_contract, read_versions
 from hotfire.errors import ContractError
 
 ENGINES = (Path(__file__).parents[2] / "golden" / "contract" / "engine_telemetry.yaml").read_text("utf-8")
@@ -21,7 +21,6 @@ ENGINES = (Path(__file__).parents[2] / "golden" / "contract" / "engine_telemetry
         ("low: 40", "low: forty", "a limit of `critical` is not a number", "without quotes"),
         ("low: 40", "low: 290", "a low limit is not below a high limit", "every reading would be an alarm"),
         ("high: 285", "high: 305", "high of warning (305) does not lie below high of critical (300)", "milder"),
-        ("deadband: 2", "deadband: 130", "`deadband` (130) is half of what lies between low and high of critical", "keep"),
         ("min_violations: 3", "min_violations: true", "`min_violations` is not a count from 1", "1 raises at once"),
         ("min_violations: 3", "off_delay: soon", "'soon' is not a duration", "`500 ms`"),
         ("min_violations: 3", "unit: degC", "degC cannot be converted to bar", ""),
@@ -48,6 +47,13 @@ def test_one_severity_is_enough(severity: str) -> None:
         "critical: {high: 300, low: 40}", "off_delay: 2 s"
     )
     assert compile_contract([("v1.yaml", text)]).column("chamber_pressure").limits[severity] == {"high": 285}
+
+
+def test_a_deadband_without_room_is_warned_of() -> None:
+    """Between 40 and 300 bar, nothing is 130 bar away from both; the contract can be used all the same."""
+    (version,) = read_versions([("v1.yaml", ENGINES.replace("deadband: 2", "deadband: 130"))])
+    (remark,) = version.doc.remarks
+    assert (remark.level, "`deadband` (130) is half of the room" in remark.message) == ("warning", True)
 
 
 def test_a_limit_out_of_reach_is_no_error() -> None:
