@@ -89,7 +89,7 @@ class Change:
     what: Literal["raised", "worse", "milder", "returned"]
     at_ns: int
     condition: Condition
-    about: About = About()
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,10 @@ class Watched:
     Attributes:
         changes: of conditions, by asset, in the order they came about.
         states: what detectors remember of the assets of the batch, as JSON, where it changed.
+        shard: that the rows came by.
     """
 
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
     states: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""

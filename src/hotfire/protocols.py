@@ -157,6 +157,10 @@ class Store(Protocol):
         """The stored rows that are not older than `window_ns` behind their asset's clock."""
         ...
 
+    def watched(self, stream: str) -> Iterator[tuple[str, str, str]]:
+        """What detectors remember: shard, asset and text."""
+        ...
+
     def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
         """(batch_seq, stored rows in arrival order) of each committed batch after `after`; bookkeeping included."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hotfire.findings import About
@@ -76,7 +76,7 @@ class Alarm:
     limit: float | None = None
     message: str = ""
     count: int = 1
-    about: About = About()
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,7 @@ class Entry:
             value = SEVERITIES[0]
         return (Level(value),)
 
-    def levels(
-        self, fields: Mapping[str, Any], place: Path, scale: Callable[[float], float]
-    ) -> tuple[Level, ...]:
+    def levels(self, fields: Mapping[str, Any], place: Path, scale: Callable[[float], float]) -> tuple[Level, ...]:
         """Severities with `low`, `high` or both, each around the milder ones, in the rule's unit."""
         found: list[Level] = []
         for severity in (one for one in SEVERITIES if one in fields):

@@ -70,9 +70,7 @@ class Limit:
         high, low = np.fmax.reduce(values), np.fmin.reduce(values)
         return not (high > self._lowest or low < self._highest)
 
-    def _said(
-        self, values: NDArray[np.float64], readings: Readings, gate: NDArray[np.bool_] | None
-    ) -> list[Said]:
+    def _said(self, values: NDArray[np.float64], readings: Readings, gate: NDArray[np.bool_] | None) -> list[Said]:
         which = self._which(readings)
         said = []
         for severity in self._severities:

@@ -129,7 +129,9 @@ class Readings:
         if found is None:
             names = columns_of(sql)
             columns = [one for one in self.contract.columns if one.name in names]
-            frame = self.frame.select(pl.col(one.storage).cast(FRAME_TYPES[one.type]).alias(one.name) for one in columns)
+            frame = self.frame.select(
+                pl.col(one.storage).cast(FRAME_TYPES[one.type]).alias(one.name) for one in columns
+            )
             values = evaluated(frame, compile_sql(sql).cast(pl.Boolean))
             found = self._cache[("truth", sql)] = values.cast(pl.Int8).fill_null(-1).to_numpy()
         return found

@@ -14,7 +14,6 @@ import msgspec
 from hotfire.contract.document import Document, Path, did_you_mean, read_document
 from hotfire.contract.model import NAME
 from hotfire.detect.forms import FORMS, Entry
-from hotfire.errors import ContractError
 from hotfire.findings import About
 
 if TYPE_CHECKING:

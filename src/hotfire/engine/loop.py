@@ -20,6 +20,7 @@ from hotfire.engine.backfill import Taking, taken_before
 from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
+from hotfire.engine.watch import Watch
 from hotfire.errors import Refused, RowsRefused, SourceChanged
 from hotfire.rows import BACKFILL, Counts, Outcome, Place, Plan, Position
 
@@ -61,7 +62,7 @@ def run(
     """
     checkpoint = flow.store.open(flow.contract.stream, flow.shard)
     with closing(Follower(flow, checkpoint)) as follower:
-        memory = _memory(flow)
+        memory = _memory(flow, Watch(flow.store.watched(flow.contract.stream)))
         position, batch_seq, total = checkpoint.position, checkpoint.committed_seq, Counts()
         if checkpoint.unfinished:
             outcome, memory = _finish(flow, checkpoint.unfinished, checkpoint.epoch, memory)
@@ -90,7 +91,7 @@ def run(
                 if batch is None:
                     continue
                 if taking:
-                    batch, memory = _apart(flow, taking, batch, writer.alone)
+                    batch, memory = _apart(flow, taking, batch, memory, writer.alone)
                 batch_seq += 1
                 plan = plan_of(flow, batch, batch_seq, repair=repair)
                 outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.alone)
@@ -120,10 +121,12 @@ def run_opened(
             return
 
 
-def _apart(flow: Flow, taking: Taking, batch: Judged, alone: Callable[[], None]) -> tuple[Judged, Memory]:
+def _apart(
+    flow: Flow, taking: Taking, batch: Judged, memory: Memory, alone: Callable[[], None]
+) -> tuple[Judged, Memory]:
     """The part of a batch that a backfill takes, and the assets as live has left them."""
     alone()
-    memory = _memory(flow)
+    memory = _memory(flow, memory.watch)
     return taking.part_of(batch, memory.assets), memory
 
 
@@ -261,7 +264,7 @@ def _past(position: Position, plan: Plan) -> Mapping[str, Place]:
     return {**position, **{part.place.key: part.after() for part in plan.span.parts}}
 
 
-def _memory(flow: Flow) -> Memory:
+def _memory(flow: Flow, watch: Watch) -> Memory:
     if flow.contract.kind == "entity":
         return remember(flow.contract, flow.store.assets(flow.contract), None)
     assets = flow.store.assets(flow.contract)
@@ -269,7 +272,7 @@ def _memory(flow: Flow) -> Memory:
     if not (flow.lake_only or flow.shard == BACKFILL):
         recent = flow.store.recent(flow.contract, WINDOW_NS)
         _hold_every_asset(flow.contract, assets, recent)
-    return replace(remember(flow.contract, assets, recent), alone=flow.lock is None)
+    return replace(remember(flow.contract, assets, recent), alone=flow.lock is None, watch=watch)
 
 
 def _hold_every_asset(contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame) -> None:

@@ -8,7 +8,10 @@ from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
+
+from hotfire.rows import BACKFILL, Span
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -21,16 +24,18 @@ _PAGE = 512
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Consecutive batches of one shard, between which nothing else arrived.
+    """Consecutive batches of one shard under the same contract and rules, between which nothing else arrived.
 
     Attributes:
         repair: the rows came out of quarantine.
+        remembered_as: the shard, of a backfill with its number.
         ledger: their ledger rows, in order.
         rows: their stored rows (of entities, of the history), in the order of arrival, bookkeeping included.
     """
 
     shard: str
     repair: bool
+    remembered_as: str
     ledger: Sequence[dict[str, Any]]
     rows: pl.DataFrame
 
@@ -57,10 +62,24 @@ def arrived(
     shards = store.query("shards", stream=contract.stream)["shard"].to_list()
     pages = [ledger(store, contract.stream, shard) for shard in shards]
     in_order = merge(*pages, key=lambda row: int(row["arrival"]))
-    for (shard, repair), batches in groupby(in_order, key=lambda row: (row["shard"], bool(row["repair"]))):
+    for (shard, repair, remembered, _, _), batches in groupby(in_order, key=_alike):
         for some in _together(batches, together):
             rows = _rows(contract, store, lake, some, lake_only=lake_only)
-            yield Arrived(shard, repair, some, rows)
+            yield Arrived(shard, repair, remembered, some, rows)
+
+
+def remembered_as(shard: str, span: Span) -> str:
+    """Under which name detectors remember the assets of a batch: its shard; each backfill remembers for itself."""
+    if shard != BACKFILL or not span.parts:
+        return shard
+    return f"{BACKFILL}/{span.parts[0].place.key.partition('/')[0]}"
+
+
+def _alike(row: dict[str, Any]) -> tuple[str, bool, str, str, str]:
+    """Equal for batches that may be taken together."""
+    shard = row["shard"]
+    remembered = remembered_as(shard, msgspec.json.decode(row["span"], type=Span)) if shard == BACKFILL else shard
+    return shard, bool(row["repair"]), remembered, row["contract"], row["rules"]
 
 
 def ledger(store: Store, stream: str, shard: str) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from hotfire.rows import BACKFILL
 from hotfire.store.ddl import history
 from hotfire.store.dialect import quoted
 from hotfire.store.refusal import taken
+from hotfire.store.signals import write_watched
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -50,6 +51,7 @@ _LEDGER = {
     "first_rowid": _NUMBER,
     "last_rowid": _NUMBER,
     "arrival": _NUMBER,
+    "rules": _TEXT,
 }
 
 
@@ -64,6 +66,7 @@ def write(connection: Connection, outcome: Outcome, contract: Contract, committe
     _write_corrections(connection, outcome)
     _write_assets(connection, outcome)
     _write_places(connection, outcome)
+    write_watched(connection, outcome)
     _write_ledger(connection, outcome, committed_at_ns, None if before is None else before + 1, after)
 
 
@@ -181,7 +184,7 @@ def _write_ledger(
         *(plan.stream, plan.shard, plan.batch_seq, outcome.job_id, plan.contract, int(plan.repair)),
         *(text(plan.span), plan.sha256, plan.received_at_ns, committed_at_ns),
         *(getattr(counts, name) for name in _COUNTS),
-        *(first, last, _arrival(connection, plan.stream)),
+        *(first, last, _arrival(connection, plan.stream), plan.rules),
     )
     connection.ingest("hf_ledger", pl.DataFrame([row], schema=_LEDGER, orient="row"))
 

@@ -237,6 +237,11 @@ class OperationalStore:
         texts = pl.col("asset", "shard").cast(pl.String)
         return rows.select(texts, pl.col("clock_ns", "counter", "gaps", "stored").cast(pl.Int64))
 
+    def watched(self, stream: str) -> Iterator[tuple[str, str, str]]:
+        """What detectors remember of assets: shard, asset and text."""
+        rows = self._read("SELECT shard, asset, state FROM hf_detector WHERE stream = ?", [stream])
+        yield from rows.iter_rows()
+
     def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
         """The stored rows that are not older than `window_ns` behind their asset's clock."""
         asset, time = (quoted(name) for name in contract.identity[:2])
@@ -430,6 +435,14 @@ class OperationalStore:
         for row in self.query("places", stream=stream, shard=shard).rows(named=True):
             facts = msgspec.json.decode(row["facts"])
             yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)
+
+    def keep_rules(self, stream: str, digest: str, versions: str, texts: str) -> None:
+        """Keep the texts of a stream's rules under their hash, as the newest."""
+        self._write(
+            "INSERT INTO hf_version VALUES (?, ?, 'rules', ?, ?, ?) "
+            "ON CONFLICT (hash) DO UPDATE SET entered_at_ns = excluded.entered_at_ns",
+            [digest, stream, versions, texts, self._clock.now_ns()],
+        )
 
     def _keep_texts(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         self._connection.query(
