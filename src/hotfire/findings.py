@@ -45,11 +45,13 @@ class About:
 
     Attributes:
         latch: an alarm stays until it is reset, even where it has returned and was acknowledged.
+        detector: that finds it.
     """
 
     latch: bool = False
     runbook: str = ""
     owner: str = ""
+    detector: str = ""
 
 
 @dataclass(frozen=True, slots=True)

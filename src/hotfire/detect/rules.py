@@ -150,7 +150,7 @@ class _Reading(Entry):
         latch = self.fields.get("latch", False)
         if not isinstance(latch, bool):
             self.wrong("latch", f"{latch!r} is not true or false")
-        return About(latch is True, self.text("runbook"), self.text("owner"))
+        return About(latch is True, self.text("runbook"), self.text("owner"), str(self.fields.get("detector")))
 
     def message(self, default: str) -> str:
         text = self.text("message") or default
