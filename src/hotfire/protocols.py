@@ -157,6 +157,13 @@ class Store(Protocol):
         """The stored rows that are not older than `window_ns` behind their asset's clock."""
         ...
 
+    def act(self, stream: str) -> int:
+        """Take what people have asked for of the stream's alarms, and what the wall clock asks; how much there was.
+
+        For the owner of the stream's shard only.
+        """
+        ...
+
     def watched(self, stream: str) -> Iterator[tuple[str, str, str]]:
         """What detectors remember: shard, asset and text."""
         ...

@@ -11,6 +11,9 @@ from hotfire.alarm.model import HOTFIRE, Action, Alarm, AlarmEvent, AlarmState, 
 from hotfire.alarm.news import is_worse, tells
 from hotfire.findings import SEVERITIES, Change, Condition
 
+ONE_LIFE_NS = 10 * 60 * 10**9
+"""A condition that is raised again so much event time after it returned, and nobody took note, is another alarm."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
@@ -42,7 +45,7 @@ def after_change(
 ) -> tuple[Alarm | None, tuple[AlarmEvent, ...]]:
     """The alarm after its condition has changed, and what is recorded of it.
 
-    A condition that is raised begins an alarm where none is open. One that is open follows its condition, whatever people
+    A condition that is raised begins an alarm where none is open, or where that has returned long ago. One that is open follows its condition, whatever people
     have done to it. Only what is worse than ever before in its life takes an acknowledgement back.
 
     Args:
@@ -50,7 +53,7 @@ def after_change(
         change: in the order in which they came about.
         now_ns: wall clock.
     """
-    before = None if alarm is None or is_over(alarm) else alarm
+    before = None if alarm is None or is_over(alarm) or _is_another(alarm, change) else alarm
     signal = _signal(before, change)
     if signal is None:
         return alarm, ()
@@ -97,6 +100,16 @@ def expired(alarm: Alarm, now_ns: int) -> Action | None:
         return None
     name = _digest("unshelve", alarm.alarm_id, until_ns)
     return Action(name, alarm.alarm_id, "unshelve", HOTFIRE, "The shelve has ended.", until_ns, until_ns)
+
+
+def _is_another(alarm: Alarm, change: Change) -> bool:
+    """Whether a condition is raised so long after an alarm has returned that it is another one (a branch of OPC UA part 9).
+
+    The one before waits on for somebody to take note.
+    """
+    returned_at_ns = alarm.returned_at_ns
+    quiet = not (alarm.active or alarm.latched or alarm.inhibited_by) and returned_at_ns is not None
+    return quiet and change.what == "raised" and change.at_ns - (returned_at_ns or 0) > ONE_LIFE_NS
 
 
 def _signal(before: Alarm | None, change: Change) -> Signal | None:

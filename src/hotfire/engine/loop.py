@@ -38,6 +38,10 @@ MANY = 2_000
 one after the other each of them is committed sooner."""
 
 
+ATTEND_NS = 250_000_000
+"""How long people wait for what they ask of alarms, rows or not."""
+
+
 def once(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
     """Go on until everything there is at present is committed."""
     return not idle
@@ -83,6 +87,7 @@ def run(
                 if batch is None:
                     writer.settle()
                     follower.tend()
+                    writer.attend()
                 if not go_on(batch is None):
                     break
                 side_by_side = batch is None or batch.read.span.rows >= MANY
@@ -212,6 +217,7 @@ class _Writer:
         self._epoch = epoch
         self._follower = follower
         self._watch = watch
+        self._attended_ns = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._pending: Future[None] | None = None
         self._locked = False
@@ -234,6 +240,14 @@ class _Writer:
         if self._pending is not None:
             pending, self._pending = self._pending, None
             pending.result()
+
+    def attend(self) -> None:
+        """Take what people have asked for of alarms, now and then. Call it while nothing is committed."""
+        flow = self._flow
+        now_ns = flow.clock.now_ns()
+        if flow.shard != BACKFILL and abs(now_ns - self._attended_ns) >= ATTEND_NS:
+            self._attended_ns = now_ns
+            flow.store.act(flow.contract.stream)
 
     def close(self) -> None:
         """Wait for the batch in hand."""
@@ -258,6 +272,7 @@ class _Writer:
             self._follower.follow(plan.batch_seq, outcome.rows)
         flow.source.acknowledge(_past({}, plan))
         self._watch(outcome)
+        self.attend()
 
 
 def _past(position: Position, plan: Plan) -> Mapping[str, Place]:

@@ -15,6 +15,7 @@ from hotfire.store.refusal import taken
 from hotfire.store.signals import write_watched
 
 if TYPE_CHECKING:
+    from hotfire.alarm.notices import Routing
     from hotfire.contract.model import Contract
     from hotfire.rows import Outcome
     from hotfire.store.connection import Connection
@@ -55,7 +56,7 @@ _LEDGER = {
 }
 
 
-def write(connection: Connection, outcome: Outcome, contract: Contract, committed_at_ns: int) -> None:
+def write(connection: Connection, outcome: Outcome, contract: Contract, routing: Routing, committed_at_ns: int) -> None:
     """Everything of an outcome but the fence and the plan. Raises RowsRefused where rows fail as data."""
     table = history(contract)
     before = connection.last_rowid(table)
@@ -66,7 +67,7 @@ def write(connection: Connection, outcome: Outcome, contract: Contract, committe
     _write_corrections(connection, outcome)
     _write_assets(connection, outcome)
     _write_places(connection, outcome)
-    write_watched(connection, outcome)
+    write_watched(connection, outcome, routing, committed_at_ns)
     _write_ledger(connection, outcome, committed_at_ns, None if before is None else before + 1, after)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from hotfire.errors import OwnedElsewhere
 from hotfire.rows import Checkpoint, Cleared, Clearing, Outcome, Place, Plan
 from hotfire.store import ddl
+from hotfire.store.alarm_book import AlarmBook
 from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
@@ -48,6 +49,7 @@ class OperationalStore:
         self._clock = clock
         self._dry_run = dry_run
         self._lent = False
+        self.alarms = AlarmBook(connection, self, clock)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -190,7 +192,7 @@ class OperationalStore:
                 "WHERE stream = ? AND shard = ? AND epoch = ? AND committed_seq = ?",
                 [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
             )
-            write(self._connection, outcome, contract, self._clock.now_ns())
+            write(self._connection, outcome, contract, self.alarms.routing, self._clock.now_ns())
             self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
 
         def stands() -> bool:
@@ -241,6 +243,18 @@ class OperationalStore:
         """What detectors remember of assets: shard, asset and text."""
         rows = self._read("SELECT shard, asset, state FROM hf_detector WHERE stream = ?", [stream])
         yield from rows.iter_rows()
+
+    def act(self, stream: str) -> int:
+        """Take what people have asked for of the stream's alarms; how much there was."""
+        return self.alarms.act(stream)
+
+    def reading(self, body: Callable[[], T]) -> T:
+        """Run a body that only reads."""
+        return self._reading(body)
+
+    def writing(self, body: Callable[[], T]) -> T:
+        """Run a body as one transaction, all or nothing."""
+        return self._writing(body)
 
     def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
         """The stored rows that are not older than `window_ns` behind their asset's clock."""

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from hotfire.rows import BACKFILL
+from hotfire.store.alarms import follow
+
 if TYPE_CHECKING:
+    from hotfire.alarm.notices import Routing
     from hotfire.findings import Watched
     from hotfire.rows import Outcome
     from hotfire.store.connection import Connection
@@ -44,12 +48,14 @@ _DETECTOR = {"stream": _TEXT, "shard": _TEXT, "asset": _TEXT, "state": _TEXT}
 _CHANGING = ("level", "severity", "returned_at_ns", "value", "limit_value", "message")
 
 
-def write_watched(connection: Connection, outcome: Outcome) -> None:
-    """Everything that rules made of a batch."""
+def write_watched(connection: Connection, outcome: Outcome, routing: Routing, now_ns: int) -> None:
+    """Everything that rules made of a batch. What a backfill brings in is history: no alarm comes of it."""
     plan, watched = outcome.plan, outcome.watched
     _write_findings(connection, plan.stream, plan.batch_seq, watched)
     write_conditions(connection, plan.stream, 1, plan.batch_seq, watched)
     _write_states(connection, plan.stream, watched)
+    if plan.shard != BACKFILL:
+        follow(connection, plan.stream, watched.changes, routing, (plan.received_at_ns, now_ns))
 
 
 def write_conditions(connection: Connection, stream: str, revision: int, batch_seq: int, watched: Watched) -> None:

@@ -56,28 +56,30 @@ CREATE TABLE hf_alarm (
         'SHELVED', 'SUPPRESSED_BY_DESIGN', 'OUT_OF_SERVICE')),
     is_over INTEGER NOT NULL CHECK (is_over IN (0, 1)),
     severity TEXT NOT NULL,
-    raised_at_ns INTEGER NOT NULL,
+    raised_at_ns INTEGER,
     returned_at_ns INTEGER,
     opened_at_ns INTEGER NOT NULL,
+    events INTEGER NOT NULL CHECK (events >= 1),
     alarm TEXT NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX hf_alarm_open ON hf_alarm (stream, rule, asset, channel) WHERE is_over = 0;
+CREATE INDEX hf_alarm_open ON hf_alarm (stream, asset) WHERE is_over = 0;
 CREATE TABLE hf_alarm_event (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
     alarm_id TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number >= 1),
     what TEXT NOT NULL,
     at_ns INTEGER,
     recorded_at_ns INTEGER NOT NULL,
     who TEXT NOT NULL,
     comment TEXT NOT NULL,
     severity TEXT NOT NULL,
-    state TEXT NOT NULL
+    state TEXT NOT NULL,
+    PRIMARY KEY (alarm_id, number)
 ) STRICT;
-CREATE INDEX hf_alarm_event_alarm ON hf_alarm_event (alarm_id, id);
 CREATE INDEX hf_alarm_event_recorded ON hf_alarm_event (recorded_at_ns);
 CREATE TABLE hf_alarm_action (
     action_id TEXT NOT NULL PRIMARY KEY,
     stream TEXT NOT NULL,
+    point TEXT NOT NULL,
     action TEXT NOT NULL,
     asked_at_ns INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'refused')),
@@ -89,6 +91,7 @@ CREATE TABLE hf_outbox (
     target TEXT NOT NULL,
     alarm_id TEXT NOT NULL,
     what TEXT NOT NULL,
+    severity TEXT NOT NULL,
     body TEXT NOT NULL,
     created_at_ns INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'given_up')),
