@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hotfire.cli.jobs import Job
     from hotfire.engine.supervise import Live, Standing
+    from hotfire.errors import UserError
     from hotfire.rows import Outcome
     from hotfire.web.access import Access
     from hotfire.web.meters import EngineMeters
@@ -75,7 +76,9 @@ class _Plant:
         }
         self._last: dict[str, int] = {}
         self.spools = {stream: workspace.spool(stream) for stream in workspace.settings.streams}
-        self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, self._told, self._stood)
+        self.lives: Mapping[str, Live] = live_streams(
+            workspace, one.job_id, self.spools, self._told, self._stood, self._broken
+        )
 
     def application(self, who: Access) -> Any:
         """The web application over the streams."""
@@ -139,6 +142,9 @@ class _Plant:
             )
         else:
             self._one.log.info("stream_stands", stream=stream, state=standing.state)
+
+    def _broken(self, stream: str, error: UserError) -> None:
+        self._one.log.warning("rules_broken", stream=stream, error=error.what, do=error.do)
 
 
 _COUNTED = ("received", *FATES, "corrected", "late")

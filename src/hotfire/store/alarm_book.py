@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hotfire.alarm.model import Action
     from hotfire.clock import Clock
+    from hotfire.findings import Change
     from hotfire.store.connection import Connection
 
 
@@ -50,6 +51,15 @@ class AlarmBook:
         row = [action.action_id, stream, _text(tuple(point)), _text(action), action.asked_at_ns]
         self._write(
             "INSERT INTO hf_alarm_action (action_id, stream, point, action, asked_at_ns) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            row,
+        )
+
+    def observe(self, stream: str, action_id: str, change: Change) -> None:
+        """Write down what the wall clock shows of a condition, without a row; the same observation counts once."""
+        row = [action_id, stream, _text(change), self._clock.now_ns()]
+        self._write(
+            "INSERT INTO hf_alarm_action (action_id, stream, point, change, asked_at_ns) VALUES (?, ?, '[]', ?, ?) "
             "ON CONFLICT DO NOTHING",
             row,
         )

@@ -13,9 +13,9 @@ from hotfire.alarm.life import after_action, after_change, expired, inhibited, i
 from hotfire.alarm.model import Action, Alarm, AlarmEvent, Refusal
 from hotfire.alarm.news import cause_of, tells, untold
 from hotfire.alarm.notices import Happened, Notice, Routing, notices
+from hotfire.findings import Change
 
 if TYPE_CHECKING:
-    from hotfire.findings import Change
     from hotfire.store.connection import Connection
 
 _TEXT, _NUMBER = pl.String(), pl.Int64()
@@ -58,7 +58,8 @@ _OUTBOX = {
 }
 _OPEN = "SELECT alarm, events FROM hf_alarm WHERE stream = ? AND is_over = 0"
 _PENDING = (
-    "SELECT action, point FROM hf_alarm_action WHERE stream = ? AND state = 'pending' ORDER BY asked_at_ns, action_id"
+    "SELECT action_id, action, point, change FROM hf_alarm_action WHERE stream = ? AND state = 'pending' "
+    "ORDER BY asked_at_ns, action_id"
 )
 _TAKEN = "UPDATE hf_alarm_action SET state = ?, refusal = ? WHERE action_id = ?"
 
@@ -162,12 +163,7 @@ def follow(
     alarms = _Alarms(connection, stream, routing, *instants)
     alarms.load({change.condition.asset for change in changes})
     for change in changes:
-        one = change.condition
-        before = alarms.of(one.rule, one.asset, one.channel)
-        after, events = after_change(before, stream, change, alarms.now_ns)
-        if after is not None and (events or after is not before):
-            known = before if before is not None and before.alarm_id == after.alarm_id else None
-            alarms.take(known, after, events)
+        _changed(alarms, stream, change)
     alarms.write()
 
 
@@ -179,10 +175,14 @@ def act(connection: Connection, stream: str, routing: Routing, now_ns: int) -> i
     for action in over:
         _taken(alarms, stream, action, ())
     asked = connection.query(_PENDING, [stream])
-    for text, point in asked.iter_rows():
-        action = msgspec.json.decode(text, type=Action)
-        refusal = _taken(alarms, stream, action, msgspec.json.decode(point, type=tuple[str, ...]))
-        connection.query(_TAKEN, ["refused" if refusal else "done", refusal, action.action_id])
+    for action_id, action, point, change in asked.iter_rows():
+        refusal = ""
+        if change is not None:
+            _changed(alarms, stream, msgspec.json.decode(change, type=Change))
+        else:
+            named = msgspec.json.decode(point, type=tuple[str, ...])
+            refusal = _taken(alarms, stream, msgspec.json.decode(action, type=Action), named)
+        connection.query(_TAKEN, ["refused" if refusal else "done", refusal, action_id])
     alarms.write()
     return len(over) + asked.height
 
@@ -193,6 +193,15 @@ def due(connection: Connection, stream: str, now_ns: int) -> bool:
         return True
     shelved = connection.query(f"{_OPEN} AND state = 'SHELVED'", [stream])
     return any(expired(msgspec.json.decode(text, type=Alarm), now_ns) for text, _ in shelved.iter_rows())
+
+
+def _changed(alarms: _Alarms, stream: str, change: Change) -> None:
+    one = change.condition
+    before = alarms.of(one.rule, one.asset, one.channel)
+    after, events = after_change(before, stream, change, alarms.now_ns)
+    if after is not None and (events or after is not before):
+        known = before if before is not None and before.alarm_id == after.alarm_id else None
+        alarms.take(known, after, events)
 
 
 def _taken(alarms: _Alarms, stream: str, action: Action, point: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
+from hotfire.alarm.notices import PAGE_HORIZON_NS
 from hotfire.errors import SourceChanged
 from hotfire.rows import BACKFILL
 from hotfire.store.ddl import history
@@ -153,11 +154,15 @@ def _write_assets(connection: Connection, outcome: Outcome) -> None:
     if outcome.assets is None or outcome.assets.is_empty():
         return
     stream, shard = pl.lit(outcome.plan.stream).alias("stream"), pl.lit(outcome.plan.shard).alias("shard")
-    rows = outcome.assets.select(stream, "asset", shard, "clock_ns", "counter", "gaps", "stored")
+    received_at_ns = outcome.plan.received_at_ns
+    is_live = (received_at_ns - pl.col("clock_ns") <= PAGE_HORIZON_NS) & (shard.eq(BACKFILL).not_())
+    heard = pl.when(is_live).then(pl.lit(received_at_ns, dtype=pl.Int64)).alias("heard_at_ns")
+    rows = outcome.assets.select(stream, "asset", shard, "clock_ns", "counter", "gaps", "stored", heard)
     source, parameters = connection.given(rows)
     connection.query(
         f"INSERT INTO hf_asset SELECT * FROM {source} AS a WHERE TRUE ON CONFLICT (stream, asset) DO UPDATE SET "
         "clock_ns = excluded.clock_ns, counter = excluded.counter, gaps = excluded.gaps, stored = excluded.stored, "
+        "heard_at_ns = coalesce(excluded.heard_at_ns, hf_asset.heard_at_ns), "
         f"shard = CASE WHEN hf_asset.shard = '{BACKFILL}' THEN excluded.shard ELSE hf_asset.shard END",
         parameters,
     )

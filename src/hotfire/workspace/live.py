@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hotfire.engine.supervise import Live, Standing
+from hotfire.workspace.rules import RulesFiles
 from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
     from hotfire.engine.supervise import Wait
+    from hotfire.errors import UserError
     from hotfire.rows import Outcome
     from hotfire.source.spool.writer import Spool
 
@@ -23,6 +25,7 @@ def live_streams(
     spools: Mapping[str, Spool],
     told: Callable[[Outcome], None],
     stood: Callable[[str, Standing], None],
+    broken: Callable[[str, UserError], None],
 ) -> dict[str, Live]:
     """Every stream of a workspace, not yet begun.
 
@@ -31,9 +34,18 @@ def live_streams(
         spools: what is pushed, by stream.
         told: of every batch, after its commit, on the stream's own thread.
         stood: of every change of a stream's standing.
+        broken: told of rules of a stream that have changed and cannot be used: those before hold on.
     """
+    folder, clock = workspace.settings.folder, workspace.clock
     return {
-        stream: Live(stream, partial(_opened, workspace, stream, job_id, spools), workspace.clock.now_ns, told, stood)
+        stream: Live(
+            stream,
+            partial(_opened, workspace, stream, job_id, spools),
+            clock.now_ns,
+            told,
+            stood,
+            RulesFiles(folder, stream, clock, partial(broken, stream)).renewed,
+        )
         for stream in workspace.settings.streams
     }
 

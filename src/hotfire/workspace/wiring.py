@@ -239,7 +239,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         reread = partial(self.reread, contract)
         parts = (contract, source, self.store, self.lake, self.clock, job_id, reread, self.contract_of)
         retention_ns = self.settings.stream(contract.stream).retention_ns
-        rules = Rules(self.settings.folder, contract, self.store)
+        rules = Rules(self.settings.folder, contract, self.store, lenient=self._spools is not None)
         flow = Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns, ruleset_of=rules.of)
         return flow if contract.kind == "entity" else replace(flow, ruleset=rules.current)
 

@@ -1,4 +1,5 @@
 -- Rules: which rows of a batch they were told of, what detectors found and remember, the conditions that came of it.
+ALTER TABLE hf_asset ADD COLUMN heard_at_ns INTEGER;
 ALTER TABLE hf_ledger ADD COLUMN rules TEXT NOT NULL DEFAULT '';
 CREATE TABLE hf_finding (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,10 +81,12 @@ CREATE TABLE hf_alarm_action (
     action_id TEXT NOT NULL PRIMARY KEY,
     stream TEXT NOT NULL,
     point TEXT NOT NULL,
-    action TEXT NOT NULL,
+    action TEXT,
+    change TEXT,
     asked_at_ns INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'refused')),
-    refusal TEXT NOT NULL DEFAULT ''
+    refusal TEXT NOT NULL DEFAULT '',
+    CHECK ((action IS NULL) <> (change IS NULL))
 ) STRICT;
 CREATE INDEX hf_alarm_action_pending ON hf_alarm_action (stream, asked_at_ns) WHERE state = 'pending';
 CREATE TABLE hf_outbox (

@@ -23,3 +23,11 @@ FROM hf_condition WHERE stream = :stream AND revision = :revision AND id > :afte
 -- The rules of one stream that were ever in use, in the order in which they were entered.
 SELECT hash, version, texts, entered_at_ns FROM hf_version WHERE stream = :stream AND kind = 'rules'
 ORDER BY entered_at_ns;
+
+-- name: heard
+-- When rows last came from each asset of one stream, as they happened: clocks of event time, and of the wall.
+SELECT asset, clock_ns, heard_at_ns FROM hf_asset WHERE stream = :stream AND heard_at_ns IS NOT NULL ORDER BY asset;
+
+-- name: rules_entered
+-- The hashes of the rules of one stream, in the order in which they were entered.
+SELECT hash FROM hf_version WHERE stream = :stream AND kind = 'rules' ORDER BY entered_at_ns;
