@@ -166,8 +166,8 @@ def rank(severity: str) -> int:
 def _is_silent(happened: Happened) -> bool:
     """Whether the alarm is inhibited, or was heard of again without need."""
     event, alarm = happened.event, happened.alarm
-    if event.what in _RESUMPTIONS:
-        return not alarm.active or alarm.acknowledged
+    if event.what in _RESUMPTIONS and (alarm.acknowledged or not alarm.active):
+        return True
     return event.state in _SILENT and event.what not in _INHIBITIONS
 
 
