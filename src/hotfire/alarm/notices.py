@@ -179,7 +179,8 @@ def _is_past(happened: Happened, routing: Routing) -> bool:
     event, alarm = happened.event, happened.alarm
     if event.at_ns is not None:
         return happened.received_at_ns - event.at_ns > routing.page_horizon_ns
-    return event.what != "TRIGGERED" and alarm.opened_at_ns - alarm.raised_at_ns > routing.page_horizon_ns
+    raised_at_ns = alarm.opened_at_ns if alarm.raised_at_ns is None else alarm.raised_at_ns
+    return event.what != "TRIGGERED" and alarm.opened_at_ns - raised_at_ns > routing.page_horizon_ns
 
 
 def _is_maintained(happened: Happened, routing: Routing) -> bool:
@@ -230,7 +231,7 @@ def _data(event: AlarmEvent, alarm: Alarm) -> dict[str, Any]:
         "channel": alarm.channel,
         "state": event.state,
         "severity": alarm.severity,
-        "raised_at": instant(alarm.raised_at_ns),
+        "raised_at": None if alarm.raised_at_ns is None else instant(alarm.raised_at_ns),
         "returned_at": None if alarm.returned_at_ns is None else instant(alarm.returned_at_ns),
         "value": alarm.value,
         "limit": alarm.limit,

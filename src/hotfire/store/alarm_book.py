@@ -1,4 +1,4 @@
-"""What is asked of alarms, and what is to be told of them: the store's side of people and of notices."""
+"""What is asked of alarms: the store's side of people, and of the wall clock."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from hotfire.alarm.notices import Routing
 from hotfire.store.alarms import act, due
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from hotfire.alarm.model import Action
     from hotfire.clock import Clock
     from hotfire.findings import Change
@@ -32,7 +30,7 @@ class Transactions(Protocol):
 
 
 class AlarmBook:
-    """Actions and outbox of a store.
+    """Actions on the alarms of a store.
 
     Args:
         run: the store's transactions.
@@ -70,39 +68,6 @@ class AlarmBook:
         if not self._run.reading(lambda: due(self._connection, stream, now_ns)):
             return 0
         return int(self._run.writing(lambda: act(self._connection, stream, self.routing, now_ns)))
-
-    def pending(self, now_ns: int, limit: int) -> pl.DataFrame:
-        """Notices that are due, the oldest first."""
-        sql = "SELECT * FROM hf_outbox WHERE state = 'pending' AND next_at_ns <= ? ORDER BY created_at_ns, key LIMIT ?"
-        return self._query(sql, [now_ns, limit])
-
-    def sent_since(self, target: str, since_ns: int) -> pl.DataFrame:
-        """Notices that a target was sent since an instant."""
-        sql = "SELECT * FROM hf_outbox WHERE target = ? AND state = 'sent' AND sent_at_ns >= ? ORDER BY sent_at_ns, key"
-        return self._query(sql, [target, since_ns])
-
-    def done(self, keys: Sequence[str]) -> None:
-        """Notices have arrived."""
-        for key in keys:
-            self._write(
-                "UPDATE hf_outbox SET state = 'sent', sent_at_ns = ? WHERE key = ?", [self._clock.now_ns(), key]
-            )
-
-    def failed(self, keys: Sequence[str], next_ns: int, error: str) -> None:
-        """Notices have not arrived, and are tried again at an instant."""
-        for key in keys:
-            self._write(
-                "UPDATE hf_outbox SET tries = tries + 1, next_at_ns = ?, error = ? WHERE key = ?", [next_ns, error, key]
-            )
-
-    def given_up(self, keys: Sequence[str], error: str) -> None:
-        """Notices will never arrive."""
-        for key in keys:
-            self._write("UPDATE hf_outbox SET state = 'given_up', error = ? WHERE key = ?", [error, key])
-
-    def _query(self, sql: str, parameters: Sequence[Any]) -> pl.DataFrame:
-        found: pl.DataFrame = self._run.reading(lambda: self._connection.query(sql, parameters))
-        return found
 
     def _write(self, sql: str, parameters: Sequence[Any]) -> None:
         self._run.writing(lambda: self._connection.query(sql, parameters))

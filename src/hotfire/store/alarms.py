@@ -14,6 +14,7 @@ from hotfire.alarm.model import Action, Alarm, AlarmEvent, Refusal
 from hotfire.alarm.news import cause_of, tells, untold
 from hotfire.alarm.notices import Happened, Notice, Routing, notices
 from hotfire.findings import Change
+from hotfire.store.outbox import write_notices
 
 if TYPE_CHECKING:
     from hotfire.store.connection import Connection
@@ -45,16 +46,6 @@ _EVENT = {
     "comment": _TEXT,
     "severity": _TEXT,
     "state": _TEXT,
-}
-_OUTBOX = {
-    "key": _TEXT,
-    "target": _TEXT,
-    "alarm_id": _TEXT,
-    "what": _TEXT,
-    "severity": _TEXT,
-    "body": _TEXT,
-    "created_at_ns": _NUMBER,
-    "next_at_ns": _NUMBER,
 }
 _OPEN = "SELECT alarm, events FROM hf_alarm WHERE stream = ? AND is_over = 0"
 _PENDING = (
@@ -129,14 +120,7 @@ class _Alarms:
                 parameters,
             )
         self._ingest("hf_alarm_event", _EVENT, [_event(event, number) for event, number in self.events])
-        self._ingest(
-            "hf_outbox",
-            _OUTBOX,
-            [
-                (one.key, one.target, one.alarm_id, one.what, one.severity, one.body, one.created_at_ns, self.now_ns)
-                for one in self.outbox
-            ],
-        )
+        write_notices(self.connection, self.outbox)
 
     def _ingest(self, table: str, schema: dict[str, pl.DataType], rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:

@@ -99,8 +99,13 @@ CREATE TABLE hf_outbox (
     created_at_ns INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'given_up')),
     tries INTEGER NOT NULL DEFAULT 0 CHECK (tries >= 0),
-    next_at_ns INTEGER NOT NULL,
-    sent_at_ns INTEGER,
-    error TEXT NOT NULL DEFAULT ''
+    next_at_ns INTEGER NOT NULL DEFAULT 0,
+    sent_as TEXT,
+    ended_at_ns INTEGER,
+    error TEXT NOT NULL DEFAULT '',
+    CHECK ((state = 'pending') = (ended_at_ns IS NULL)),
+    CHECK ((state = 'sent') = (sent_as IS NOT NULL))
 ) STRICT;
-CREATE INDEX hf_outbox_pending ON hf_outbox (target, next_at_ns) WHERE state = 'pending';
+CREATE INDEX hf_outbox_pending ON hf_outbox (target, created_at_ns) WHERE state = 'pending';
+CREATE INDEX hf_outbox_sent ON hf_outbox (target, ended_at_ns) WHERE state = 'sent';
+CREATE INDEX hf_outbox_alarm ON hf_outbox (alarm_id);
