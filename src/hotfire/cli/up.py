@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hotfire.cli.jobs import Job
     from hotfire.engine.supervise import Live, Standing
-    from hotfire.errors import UserError
+    from hotfire.errors import HotfireError, UserError
     from hotfire.rows import Outcome
     from hotfire.web.access import Access
     from hotfire.web.meters import EngineMeters
@@ -67,6 +67,8 @@ class _Plant:
 
         from hotfire.web.meters import EngineMeters
         from hotfire.workspace.live import live_streams
+        from hotfire.workspace.sentinel import Sentinel
+        from hotfire.workspace.wiring import Workspace as Parts
 
         self._workspace, self._one = workspace, one
         self.registry = CollectorRegistry()
@@ -78,6 +80,9 @@ class _Plant:
         self.spools = {stream: workspace.spool(stream) for stream in workspace.settings.streams}
         self.lives: Mapping[str, Live] = live_streams(
             workspace, one.job_id, self.spools, self._told, self._stood, self._broken
+        )
+        self._sentinel = Sentinel(
+            lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), self._blind
         )
 
     def application(self, who: Access) -> Any:
@@ -92,6 +97,7 @@ class _Plant:
         """Begin with every stream."""
         for live in self.lives.values():
             live.start()
+        self._sentinel.start()
 
     def stop(self) -> list[str]:
         """Drain every stream; the names of those that did not end in time."""
@@ -99,7 +105,10 @@ class _Plant:
         for live in self.lives.values():
             live.stop(_DRAIN_S)
         now_ns = self._workspace.clock.now_ns
-        return [name for name, live in self.lives.items() if not live.join((deadline_ns - now_ns()) / 1e9)]
+        late = [name for name, live in self.lives.items() if not live.join((deadline_ns - now_ns()) / 1e9)]
+        self._sentinel.stop()
+        self._sentinel.join((deadline_ns - now_ns()) / 1e9)
+        return late
 
     def _ready(self) -> str:
         """Why rows would not come through; empty where they would."""
@@ -132,6 +141,8 @@ class _Plant:
         for name in _COUNTED:
             self.totals[stream][name] += getattr(outcome.counts, name)
         self._last[stream] = now_ns
+        if outcome.watched.changes:
+            self._sentinel.wake()
 
     def _stood(self, stream: str, standing: Standing) -> None:
         failed = standing.state == "retrying"
@@ -142,6 +153,9 @@ class _Plant:
             )
         else:
             self._one.log.info("stream_stands", stream=stream, state=standing.state)
+
+    def _blind(self, error: HotfireError) -> None:
+        self._one.log.warning("sentinel_failed", error=error.what, do=error.do)
 
     def _broken(self, stream: str, error: UserError) -> None:
         self._one.log.warning("rules_broken", stream=stream, error=error.what, do=error.do)
