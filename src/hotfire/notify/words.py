@@ -48,5 +48,6 @@ def _lines(data: dict[str, Any]) -> list[str]:
     returned = f", returned {data['returned_at']}" if data["returned_at"] else ""
     by = f"{data['who']}: {data['comment']}" if data["comment"] else ""
     named = [f"{name}: {data[name]}" for name in ("runbook", "owner", "alarm_id") if data[name]]
-    lines = [data["message"], value and f"{value}{limit}".strip(), f"raised {data['raised_at']}{returned}", by, *named]
+    raised = f"raised {data['raised_at']}{returned}" if data["raised_at"] else ""
+    lines = [data["message"], value and f"{value}{limit}".strip(), raised, by, *named]
     return [line for line in lines if line]
