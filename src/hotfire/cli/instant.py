@@ -7,7 +7,7 @@ from hotfire.errors import UserError
 
 def bound_ns(option: str, text: str | None) -> int | None:
     """An option's instant in nanoseconds of UTC; None where it was not given. UserError where it is no instant."""
-    from hotfire.workspace.model import instant_ns
+    from hotfire.workspace.values import instant_ns
 
     if text is None:
         return None
