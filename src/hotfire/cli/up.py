@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hotfire.cli.jobs import Job
     from hotfire.engine.supervise import Live, Standing
-    from hotfire.errors import HotfireError, UserError
+    from hotfire.errors import UserError
     from hotfire.rows import Outcome
     from hotfire.web.access import Access
     from hotfire.web.meters import EngineMeters
@@ -81,9 +81,7 @@ class _Plant:
         self.lives: Mapping[str, Live] = live_streams(
             workspace, one.job_id, self.spools, self._told, self._stood, self._broken
         )
-        self._sentinel = Sentinel(
-            lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), self._blind
-        )
+        self._sentinel = Sentinel(lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), one.log)
 
     def application(self, who: Access) -> Any:
         """The web application over the streams."""
@@ -153,9 +151,6 @@ class _Plant:
             )
         else:
             self._one.log.info("stream_stands", stream=stream, state=standing.state)
-
-    def _blind(self, error: HotfireError) -> None:
-        self._one.log.warning("sentinel_failed", error=error.what, do=error.do)
 
     def _broken(self, stream: str, error: UserError) -> None:
         self._one.log.warning("rules_broken", stream=stream, error=error.what, do=error.do)

@@ -1,15 +1,17 @@
-"""What only the wall clock can tell: assets that have fallen silent. And the thread that looks, and sends notices."""
+"""What only the wall clock can tell: assets that have fallen silent. And what looks, and sends notices, beside streams."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotfire.clock import iso
 from hotfire.errors import HotfireError
 from hotfire.findings import Change, Condition
+from hotfire.notify.outbox import Sender
+from hotfire.workspace.notify import notifiers
 from hotfire.workspace.rules import Rules
 from hotfire.workspace.wiring import Workspace
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _GRACE_NS = 2_000_000_000
 """What rows may take from their source to the store before their asset counts as silent."""
 _LOOK_S, _AGAIN_S = 1.0, 5.0
+_DRAIN_S = 5.0
 
 
 class WallClock:
@@ -69,17 +72,17 @@ def _named(*parts: object) -> str:
 
 
 class Sentinel:
-    """Looks about once a second, on a thread of its own, as long as the streams go on.
+    """Looks about once a second, and sends notices at once, on threads of its own, as long as the streams go on.
 
     Args:
-        workspace: owns the store.
-        opened: opens a workspace for the thread: the same store, by a connection of its own.
-        failed: told of what keeps it from looking.
+        opened: opens the workspace: the store that this process owns, by a connection of its own.
+        log: a structlog logger: for notices of kind `log`, and for what keeps it from looking.
     """
 
-    def __init__(self, opened: Callable[[], Workspace], failed: Callable[[HotfireError], None]) -> None:
-        self._opened, self._failed = opened, failed
-        self._stop, self._due = Event(), Event()
+    def __init__(self, opened: Callable[[], Workspace], log: Any) -> None:
+        self._opened, self._log = opened, log
+        self._sender: Sender | None = None
+        self._stop = Event()
         self._thread = Thread(target=self._go, name="sentinel", daemon=True)
 
     def start(self) -> None:
@@ -88,12 +91,12 @@ class Sentinel:
 
     def wake(self) -> None:
         """There may be something to send."""
-        self._due.set()
+        if self._sender:
+            self._sender.wake()
 
     def stop(self) -> None:
         """Send what is due, and end. Returns at once."""
         self._stop.set()
-        self._due.set()
 
     def join(self, seconds: float) -> bool:
         """Wait for the end; whether it came in time."""
@@ -103,10 +106,18 @@ class Sentinel:
     def _go(self) -> None:
         while not self._stop.is_set():
             try:
-                with self._opened() as workspace:
-                    self._watch(workspace)
+                with self._opened() as eyes, self._opened() as mouth:
+                    self._sender = Sender(
+                        mouth.store.outbox, notifiers(eyes.settings, eyes.clock, self._log), eyes.clock
+                    )
+                    self._sender.start()
+                    try:
+                        self._watch(eyes)
+                    finally:
+                        self._sender.stop(_DRAIN_S)
+                        self._sender.join(_DRAIN_S)
             except HotfireError as error:
-                self._failed(error)
+                self._log.warning("sentinel_failed", error=error.what, do=error.do)
                 self._stop.wait(_AGAIN_S)
 
     def _watch(self, workspace: Workspace) -> None:
@@ -116,5 +127,4 @@ class Sentinel:
             clock.look()
             if self._stop.is_set():
                 return
-            self._due.wait(_LOOK_S)
-            self._due.clear()
+            self._stop.wait(_LOOK_S)

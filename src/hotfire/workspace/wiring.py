@@ -30,6 +30,7 @@ from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
+from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
 
@@ -252,6 +253,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _open_store(self, *, dry_run: bool = False) -> OperationalStore:
         patience_s = PATIENCE_S if self._spools is None else SUPERVISED_S
         store = open_store(self.settings, self.clock, patience_s, dry_run=dry_run)
+        store.alarms.routing = routing(self.settings)
         if self._spools is not None:
             store.borrow()
         self._opened.append(store)
