@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from hotfire.detect.expression import Expression
 from hotfire.detect.limit import Limit
+from hotfire.detect.no_data import NoData
+from hotfire.detect.rate_of_change import RateOfChange
+from hotfire.detect.stuck import Stuck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 DETECTORS: Mapping[str, Callable[[Rule], Detector]] = {
     "limit": Limit,
+    "rate_of_change": RateOfChange,
+    "stuck": Stuck,
+    "no_data": NoData,
     "expression": Expression,
 }
 """Every detector that a rule can name."""

@@ -1,4 +1,4 @@
-"""Where a rule holds at all: `only`, and for how long it must have been true already."""
+"""Where a rule holds at all: `only`, and for how long that must have been true already."""
 
 from __future__ import annotations
 
@@ -6,45 +6,57 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotfire.detect.model import Readings, Rule, State
+from hotfire.detect.model import Readings, Rule, State, elapsed, lasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SINCE = "_since"  # no column is called so
-NEVER = -(2**63)
 
 
-def open_rows(rule: Rule, states: dict[str, State] | None, readings: Readings) -> NDArray[np.bool_] | None:
-    """The rows that a rule looks at, shape (rows,); None: all. Brings the states up to date.
+def gated(rule: Rule, states: dict[str, State] | None, readings: Readings) -> NDArray[np.int8] | None:
+    """Whether a rule holds of each row: 1 it does, 0 it does not, -1 unknown, shape (rows,); None: of every one.
 
     Args:
-        states: None: how long the rule has held already is left out of account.
+        states: brought up to date. None: for how long the rule has held already is left out of account.
     """
     if rule.only is None:
         return None
-    true = readings.truth(rule.only) == 1
+    truth = readings.truth(rule.only)
     if not rule.settle_ns or states is None:
-        return true
-    since = _since(true, states, readings)
-    return true & (readings.times - np.where(true, since, readings.times) >= rule.settle_ns)
+        return truth
+    known = np.flatnonzero(truth >= 0)
+    since = _since(truth[known] == 1, known, states, readings)
+    unsettled = elapsed(since, readings.times[known]) < rule.settle_ns
+    settled = truth.copy()
+    settled[known[unsettled]] = 0
+    return settled
 
 
-def _since(true: NDArray[np.bool_], states: dict[str, State], readings: Readings) -> NDArray[np.int64]:
-    """The event time from which on a condition has been true without a break, of each row where it is."""
-    before = np.array([states.get(asset, {}).get(_SINCE, NEVER) for asset in readings.assets], dtype=np.int64)
-    earlier = np.concatenate([[False], true[:-1]])
-    earlier[readings.firsts] = before != NEVER
-    begins = true & ~earlier
-    since = np.where(begins, readings.times, NEVER)
-    first = readings.firsts & true & earlier
-    since[first] = before[readings.owners[first]]
-    marked = np.where(since != NEVER, np.arange(len(readings)), 0)
-    since = since[np.maximum.accumulate(marked)]
-    ends = readings.edges[1:] - 1
-    for number, asset in enumerate(readings.assets):
-        state = {name: value for name, value in states.get(asset, {}).items() if name != _SINCE}
-        if true[ends[number]]:
-            state[_SINCE] = int(since[ends[number]])
-        states[asset] = state
-    return since
+def telling(known: NDArray[np.bool_], gate: NDArray[np.int8] | None) -> NDArray[np.bool_]:
+    """Which rows tell a rule something: what is known where the rule holds, or that it does not hold."""
+    return known if gate is None else (known & (gate == 1)) | (gate == 0)
+
+
+def _since(
+    true: NDArray[np.bool_], rows: NDArray[np.int64], states: dict[str, State], readings: Readings
+) -> NDArray[np.int64]:
+    """The event time from which on each row's asset has answered as it does, shape (rows,).
+
+    Remembered where the answer is yes.
+    """
+    owners, times = readings.owners[rows], readings.times[rows]
+    first = np.diff(owners, prepend=-1) != 0
+    begins = np.flatnonzero(first | np.diff(true, prepend=True))
+    since = times[begins]
+    leads = np.flatnonzero(first[begins])
+    for lead, last in zip(leads.tolist(), lasts(leads, len(begins)).tolist(), strict=True):
+        asset = readings.assets[owners[begins[lead]]]
+        before = states.get(asset, {})
+        if _SINCE in before and true[begins[lead]]:
+            since[lead] = before[_SINCE]
+        now = int(since[last]) if true[begins[last]] else None
+        if before.get(_SINCE) != now:
+            state = {name: value for name, value in before.items() if name != _SINCE}
+            states[asset] = state if now is None else {_SINCE: now} | state
+    return np.repeat(since, np.diff(begins, append=len(rows)))

@@ -3,183 +3,159 @@
 Every severity is a comparator of its own. It is switched on once `min_violations` rows in a row break its limit over the
 on-delay, and off once rows keep it, with the deadband, over the off-delay (ISA-18.2, as in Yamcs and COSMOS). The level
 is the worst severity that is on.
+
+A stretch of rows that say the same can switch a comparator once at most, and only if the stretch before it that could
+was the other way: so stretches are judged all at once.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from hotfire.detect.model import Delays, Readings, Rule, State
-from hotfire.findings import Finding
+from hotfire.detect.model import Delays, Readings, State, lasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_OFF = (False, 0, 0)
-Comparator = tuple[bool, int, int]
-"""Whether it is on, and of the rows at the end that say otherwise the first one's event time and how many there are."""
+    Whole: TypeAlias = NDArray[np.int64]
+
+_END = 2**63 - 1
+
+
+class Turns(NamedTuple):
+    """Where the level becomes another: places in the rows that were given, and indexes of severities (-1: none)."""
+
+    at: Whole
+    levels: Whole
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What one severity says of every row.
+class _Rows:
+    """Rows of one channel, asset after asset; `owners` counts the assets from 0."""
 
-    Attributes:
-        says: 1 broken, 0 kept, but only within the deadband, -1 kept; shape (rows,).
-        limits: what was or would be broken, shape (rows,); None where there is no such number.
-    """
+    times: Whole
+    first: NDArray[np.bool_]
+    owners: Whole
 
-    severity: str
-    says: NDArray[np.int8]
-    limits: NDArray[np.float64] | None = None
+
+@dataclass(frozen=True, slots=True)
+class _Switches:
+    """Where a comparator is switched, to what, and what is remembered of it after the rows, shape (assets, 3)."""
+
+    at: Whole
+    on: NDArray[np.bool_]
+    after: Whole
 
 
 def held(
-    rule: Rule,
+    delays: Delays,
     channel: str,
-    said: Sequence[Said],
+    says: Sequence[NDArray[np.int8]],
+    rows: Whole,
     readings: Readings,
     states: dict[str, State],
-    counts: NDArray[np.bool_] | None = None,
-) -> list[Finding]:
-    """What a rule finds in readings of one channel.
+) -> Turns:
+    """The turns that rows of one channel bring.
 
     Args:
-        said: by severity, mildest first.
+        says: what each severity, mildest first, says of each row: 1 its limit is broken, 0 it is kept, but only within
+            the deadband, -1 it is kept; each of shape (rows,).
+        rows: numbers of those rows that say anything, ascending.
         states: of the assets, by name; brought up to date.
-        counts: rows that say anything at all, shape (rows,); None: all.
     """
-    findings: list[Finding] = []
-    for number in _concerned(channel, said, readings, states, counts):
-        asset = readings.assets[number]
-        rows = np.arange(readings.edges[number], readings.edges[number + 1])
-        rows = rows if counts is None else rows[counts[rows]]
-        before = [_comparator(one) for one in states.get(asset, {}).get(channel, ())] or [_OFF] * len(said)
-        after, switches = [], []
-        for index, one in enumerate(said):
-            comparator, changes = _switched(before[index], readings.times[rows], one.says[rows], rule.delays)
-            after.append(comparator)
-            switches += [(int(rows[at]), index, on) for at, on in changes]
-        _remember(states, asset, channel, after)
-        findings += _levels(rule, channel, said, readings, [one[0] for one in before], sorted(switches))
-    return findings
+    nothing = np.zeros(0, np.int64)
+    if not len(rows):
+        return Turns(nothing, nothing)
+    owners = readings.owners[rows]
+    first = np.diff(owners, prepend=-1) != 0
+    assets = [readings.assets[number] for number in owners[first]]
+    came = _Rows(readings.times[rows], first, np.cumsum(first) - 1)
+    before = _recalled(states, assets, channel, len(says))
+    if not before.any() and not any((one > 0).any() for one in says):
+        return Turns(nothing, nothing)
+    switches = [_switched(one, came, before[:, index], delays) for index, one in enumerate(says)]
+    _remember(states, assets, channel, before, np.stack([one.after for one in switches], axis=1))
+    return _turns(switches, came.owners, before[:, :, 0] != 0)
 
 
-def _concerned(
-    channel: str,
-    said: Sequence[Said],
-    readings: Readings,
-    states: dict[str, State],
-    counts: NDArray[np.bool_] | None,
-) -> list[int]:
-    """The assets that break a limit here, or of which something is remembered."""
-    broken = np.zeros(len(readings), dtype=bool)
-    for one in said:
-        broken |= one.says > 0
-    if counts is not None:
-        broken &= counts
-    hit = np.logical_or.reduceat(broken, readings.edges[:-1])
-    if not states:
-        return [int(number) for number in np.flatnonzero(hit)]
-    return [number for number, asset in enumerate(readings.assets) if hit[number] or channel in states.get(asset, ())]
+def recalls(states: dict[str, State], channel: str) -> bool:
+    """Whether anything is remembered of a channel."""
+    return any(channel in state for state in states.values())
 
 
-def _switched(
-    comparator: Comparator, times: NDArray[np.int64], says: NDArray[np.int8], delays: Delays
-) -> tuple[Comparator, list[tuple[int, bool]]]:
-    """The comparator after some rows of one asset, and the rows at which it was switched on or off."""
-    on, since, count = comparator
-    changes: list[tuple[int, bool]] = []
-    edges = [0, *(int(at) + 1 for at in np.flatnonzero(np.diff(says))), len(says)]
-    for begin, end in itertools.pairwise(edges if len(says) else ()):
-        first, says_on = begin, int(says[begin])
-        while first < end:
-            if says_on != (-1 if on else 1):
-                count = 0
-                break
-            since = since if count else int(times[first])
-            needed, delay = (1, delays.off_ns) if on else (delays.min_violations, delays.on_ns)
-            at = max(first, first + needed - count - 1)
-            if delay:
-                at = max(at, first + int(np.searchsorted(times[first:end], since + delay)))
-            if at >= end:
-                count = min(count + end - first, needed)
-                break
-            on, count = not on, 0
-            changes.append((at, on))
-            first = at + 1
-    return (on, since if count else 0, count), changes
+def _switched(says: NDArray[np.int8], rows: _Rows, before: Whole, delays: Delays) -> _Switches:
+    """One comparator of each asset, led through the asset's rows."""
+    begins = np.flatnonzero(rows.first | (np.diff(says, prepend=2) != 0))
+    ends = np.append(begins[1:], len(says))
+    kinds, owners, leads = says[begins], rows.owners[begins], rows.first[begins]
+    on, since, count = (before[:, 0] != 0)[owners], before[owners, 1], before[owners, 2]
+    goes_on = leads & (count > 0) & (kinds == np.where(on, -1, 1))
+    since = np.where(goes_on, since, rows.times[begins])
+    count = np.where(goes_on, count, 0)
+    needed = np.where(kinds > 0, delays.min_violations, 1)
+    delay = np.where(kinds > 0, delays.on_ns, delays.off_ns)
+    due = np.where(since > _END - delay, _END, since + delay)
+    at = begins + np.maximum(needed - count - 1, 0)
+    fired = np.flatnonzero((kinds != 0) & (at < ends) & (rows.times[ends - 1] >= due))
+    to, whose = kinds[fired] > 0, owners[fired]
+    was = np.concatenate([[False], to[:-1]])
+    opening = np.diff(whose, prepend=-1) != 0
+    was[opening] = before[whose[opening], 0] != 0
+    turns = fired[to != was]
+    for one in turns[rows.times[at[turns]] < due[turns]]:
+        at[one] = begins[one] + np.searchsorted(rows.times[begins[one] : ends[one]], due[one])
+    now = before[:, 0] != 0
+    now[whose] = to
+    last = lasts(np.flatnonzero(leads), len(begins))
+    waits = (kinds[last] == np.where(now, -1, 1)) & ~np.isin(last, fired)
+    seen = np.minimum(count + ends - begins, needed)[last]
+    after = np.stack([now, np.where(waits, since[last], 0), np.where(waits, seen, 0)], axis=1)
+    return _Switches(at[turns], kinds[turns] > 0, after)
 
 
-def _levels(
-    rule: Rule,
-    channel: str,
-    said: Sequence[Said],
-    readings: Readings,
-    on: list[bool],
-    switches: list[tuple[int, int, bool]],
-) -> list[Finding]:
-    """A finding wherever the worst severity that is on becomes another."""
-    findings = []
-    level = _worst(on)
-    for row, group in itertools.groupby(switches, key=lambda one: one[0]):
-        for _, index, now in group:
-            on[index] = now
-        if _worst(on) != level:
-            level = _worst(on)
-            findings.append(finding(rule, channel, readings, row, None if level < 0 else said[level]))
-    return findings
+def _turns(switches: Sequence[_Switches], owners: Whole, before: NDArray[np.bool_]) -> Turns:
+    """Where the worst severity that is on becomes another; `before` says which were on, shape (assets, severities)."""
+    at = np.unique(np.concatenate([one.at for one in switches]))
+    whose = owners[at]
+    levels, level = np.full(len(at), -1), np.full(len(before), -1)
+    for index, one in enumerate(switches):
+        on = before[whose, index]
+        if len(one.at):
+            latest = np.searchsorted(one.at, at, side="right") - 1
+            told = (latest >= 0) & (owners[one.at[latest]] == whose)
+            on = np.where(told, one.on[latest], on)
+        levels = np.where(on, index, levels)
+        level = np.where(before[:, index], index, level)
+    was = np.concatenate([[-1], levels[:-1]])[: len(at)]
+    opening = np.diff(whose, prepend=-1) != 0
+    was[opening] = level[whose[opening]]
+    changed = levels != was
+    return Turns(at[changed], levels[changed])
 
 
-def finding(rule: Rule, channel: str, readings: Readings, row: int, said: Said | None) -> Finding:
-    """What a row tells of a rule: a severity, or, where nothing is said, that all is well again."""
-    asset, at_ns = readings.assets[int(readings.owners[row])], int(readings.times[row])
-    value = _number(readings.numbers(channel)[row]) if channel else None
-    if said is None:
-        return Finding(rule.name, asset, channel, at_ns, None, value)
-    limit = None if said.limits is None else _number(said.limits[row])
-    found = Finding(rule.name, asset, channel, at_ns, said.severity, value, limit)
-    return Finding(*_fields(found), message(rule, readings, row, found))
+def _recalled(states: dict[str, State], assets: Sequence[str], channel: str, severities: int) -> Whole:
+    """What is remembered of each asset's comparators, shape (assets, severities, 3).
+
+    A comparator: whether it is on, and of the rows at the end that say otherwise the first one's event time and how many
+    there are, as far as they count.
+    """
+    found = np.zeros((len(assets), severities, 3), np.int64)
+    if states:
+        for number, asset in enumerate(assets):
+            if channel in (state := states.get(asset, {})):
+                found[number] = state[channel]
+    return found
 
 
-def message(rule: Rule, readings: Readings, row: int, found: Finding) -> str:
-    """What people are told of a finding."""
-    values = {name: _shown(value) for name, value in readings.row(row).items()}
-    own = ("asset", "channel", "severity", "value", "limit")
-    return rule.message.format_map(values | {name: _shown(getattr(found, name)) for name in own})
-
-
-def _fields(found: Finding) -> tuple[Any, ...]:
-    return tuple(getattr(found, name) for name in Finding.__slots__[:-1])
-
-
-def _worst(on: Sequence[bool]) -> int:
-    """The index of the worst severity that is on; -1: none."""
-    return max((index for index, one in enumerate(on) if one), default=-1)
-
-
-def _comparator(kept: Sequence[Any]) -> Comparator:
-    return bool(kept[0]), int(kept[1]), int(kept[2])
-
-
-def _remember(states: dict[str, State], asset: str, channel: str, comparators: Sequence[Comparator]) -> None:
+def _remember(states: dict[str, State], assets: Sequence[str], channel: str, before: Whole, after: Whole) -> None:
     """Keep what differs from knowing nothing."""
-    state = {name: value for name, value in states.get(asset, {}).items() if name != channel}
-    if any(one != _OFF for one in comparators):
-        state[channel] = [list(one) for one in comparators]
-    states[asset] = state
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    for number in np.flatnonzero((before != after).any(axis=(1, 2))).tolist():
+        asset = assets[number]
+        state = {name: value for name, value in states.get(asset, {}).items() if name != channel}
+        if after[number].any():
+            state[channel] = after[number].tolist()
+        states[asset] = state

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hotfire.detect.gate import open_rows
-from hotfire.detect.hold import Said, finding, held
+from hotfire.detect.bounds import Bounds
+from hotfire.detect.gate import gated, telling
+from hotfire.detect.hold import held, recalls
+from hotfire.detect.messages import Placed, Told, findings, in_order
 from hotfire.detect.model import Level, Readings, Rule, State
-from hotfire.findings import SEVERITIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,69 +35,66 @@ class Limit:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self._deadband: float = rule.parameters.get("deadband", 0.0)
-        self._contexts: Sequence[tuple[str, tuple[Level, ...]]] = rule.parameters.get("contexts", ())
-        every = [rule.levels, *(levels for _, levels in self._contexts)]
-        named = {level.severity for levels in every for level in levels}
-        self._severities = [one for one in SEVERITIES if one in named]
-        self._tables = [{level.severity: level for level in levels} for levels in every]
-        self._lowest = min((one.high for levels in every for one in levels if one.high is not None), default=np.inf)
-        self._highest = max((one.low for levels in every for one in levels if one.low is not None), default=-np.inf)
+        contexts: Sequence[tuple[str, tuple[Level, ...]]] = rule.parameters["contexts"]
+        self._whens = [when for when, _ in contexts]
+        self._bounds = Bounds([rule.levels, *(levels for _, levels in contexts)], rule.parameters["deadband"])
 
     def step(self, states: dict[str, State], readings: Readings) -> list[Finding]:
         """As `protocols.Detector`."""
-        findings: list[Finding] = []
-        gate = open_rows(self.rule, states, readings)
+        gate, found = gated(self.rule, states, readings), Placed()
         for channel in self.rule.channels:
-            values = readings.numbers(channel)
-            if not any(states.values()) and self._quiet(values):
-                continue
-            said = self._said(values, readings, gate)
-            findings += held(self.rule, channel, said, readings, states, ~np.isnan(values))
-        return findings
+            low, high = readings.extent(channel)
+            quiet = low >= self._bounds.inner[0] and high <= self._bounds.inner[1]
+            if not quiet or recalls(states, channel):
+                found += self._channel(channel, states, readings, gate)
+        return in_order(found)
 
     def bare(self, readings: Readings) -> list[Finding]:
         """As `protocols.Detector`."""
-        findings = []
+        gate, found = gated(self.rule, None, readings), Placed()
         for channel in self.rule.channels:
-            said = self._said(readings.numbers(channel), readings, open_rows(self.rule, None, readings))
-            for row in np.flatnonzero(np.logical_or.reduce([one.says > 0 for one in said])):
-                worst = [one for one in said if one.says[row] > 0][-1]
-                findings.append(finding(self.rule, channel, readings, int(row), worst))
-        return findings
+            values = readings.numbers(channel)
+            rows = np.flatnonzero(self._beyond(values) if gate is None else self._beyond(values) & (gate == 1))
+            values, table = values[rows], self._table(readings, rows)
+            levels = np.full(len(rows), -1)
+            for index, says in enumerate(self._bounds.says(values, table)):
+                levels[says > 0] = index
+            found += self._told(channel, readings, rows[levels >= 0], levels[levels >= 0])
+        return in_order(found)
 
-    def _quiet(self, values: NDArray[np.float64]) -> bool:
-        """Whether no value breaks a limit of any context."""
-        high, low = np.fmax.reduce(values), np.fmin.reduce(values)
-        return not (high > self._lowest or low < self._highest)
+    def _channel(
+        self, channel: str, states: dict[str, State], readings: Readings, gate: NDArray[np.int8] | None
+    ) -> Placed:
+        values = readings.numbers(channel)
+        concerned = np.zeros(len(readings.assets), dtype=bool)
+        concerned[readings.owners[self._beyond(values)]] = True
+        concerned[[readings.places[asset] for asset, state in states.items() if channel in state]] = True
+        rows = readings.rows_of(concerned)
+        rows = rows[telling(~np.isnan(values[rows]), None if gate is None else gate[rows])]
+        says = self._bounds.says(values[rows], self._table(readings, rows))
+        if gate is not None:
+            for one in says:
+                one[gate[rows] == 0] = -1
+        turns = held(self.rule.delays, channel, says, rows, readings, states)
+        return self._told(channel, readings, rows[turns.at], turns.levels)
 
-    def _said(self, values: NDArray[np.float64], readings: Readings, gate: NDArray[np.bool_] | None) -> list[Said]:
-        which = self._which(readings)
-        said = []
-        for severity in self._severities:
-            low, high = self._bounds(severity, which)
-            broken_high, broken_low = values > high, values < low
-            within = (values > high - self._deadband) | (values < low + self._deadband)
-            says = np.where(broken_high | broken_low, 1, np.where(within & (self._deadband > 0), 0, -1)).astype(np.int8)
-            if gate is not None:
-                says[~gate] = -1
-            near_high = np.abs(values - high) <= np.abs(values - low)
-            limits = np.where(broken_high | (near_high & ~broken_low), high, low)
-            said.append(Said(severity, says, limits))
-        return said
+    def _told(self, channel: str, readings: Readings, rows: NDArray[np.int64], levels: NDArray[np.int64]) -> Placed:
+        values = readings.numbers(channel)[rows]
+        limits = self._bounds.passed(values, levels, self._table(readings, rows))
+        unit = readings.contract.column(channel).unit
+        return findings(self.rule, channel, readings, Told(rows, self._bounds.named(levels), values, limits, unit))
 
-    def _which(self, readings: Readings) -> NDArray[np.int64] | None:
-        """The table of levels that holds of each row; None: the rule's own of all."""
-        if not self._contexts:
+    def _beyond(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which values may break a limit of some context."""
+        low, high = self._bounds.inner
+        beyond: NDArray[np.bool_] = (values < low) | (values > high)
+        return beyond
+
+    def _table(self, readings: Readings, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The table of levels that holds of each row: 0 is the rule's own; None: that of all."""
+        if not self._whens:
             return None
-        masks = [readings.truth(when) == 1 for when, _ in self._contexts]
-        return np.select(masks, list(range(1, len(masks) + 1)), 0)
-
-    def _bounds(
-        self, severity: str, which: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The low and the high limit of each row, infinite where there is none."""
-        levels = [table.get(severity, Level(severity)) for table in self._tables]
-        lows = np.array([-np.inf if one.low is None else one.low for one in levels])
-        highs = np.array([np.inf if one.high is None else one.high for one in levels])
-        return (lows[:1], highs[:1]) if which is None else (lows[which], highs[which])
+        table = np.zeros(len(rows), np.int64)
+        for index, when in reversed(list(enumerate(self._whens, 1))):
+            table[readings.truth(when)[rows] == 1] = index
+        return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,6 +37,10 @@ class Delays:
     off_ns: int = 0
 
 
+AT_ONCE = Delays()
+"""No delay at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """The limits of one severity, in the unit that the rule compares in; None is open."""
@@ -54,9 +58,10 @@ class Rule:
         channels: the columns it looks at, each by itself; empty: the asset as a whole.
         levels: severities, mildest first. Detectors without limits of their own have one.
         parameters: the detector's own, as it reads them.
-        only: SQL: the rule holds of no row for which this is not true.
-        settle_ns: nor of rows for so long after it became true.
-        message: for people, with `{column}`, `{asset}`, `{channel}`, `{value}`, `{limit}`, `{severity}` filled in.
+        only: SQL: where it is false the rule does not hold, and whatever it found is over; of a row of which it is
+            unknown the rule says nothing.
+        settle_ns: nor does it hold of rows for so long after that became true.
+        message: for people; `messages.OWN` and the names of columns are filled in.
         key: its name, and a hash of everything that decides what it finds.
     """
 
@@ -65,11 +70,11 @@ class Rule:
     channels: tuple[str, ...]
     levels: tuple[Level, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    delays: Delays = Delays()
+    delays: Delays = AT_ONCE
     only: str | None = None
     settle_ns: int = 0
     message: str = ""
-    about: About = About()
+    about: About = field(default_factory=About)
     key: str = ""
 
 
@@ -78,30 +83,38 @@ class Readings:
     """Rows as detectors take them: one asset after another, each asset's in the order that counts.
 
     Attributes:
-        frame: the contract's storage columns.
-        assets: without repetition.
+        assets: without repetition, in order of their names.
         edges: asset number i has rows edges[i] to edges[i + 1], shape (assets + 1,).
         times: event times in nanoseconds of UTC, shape (rows,); never descending within an asset.
     """
 
     contract: Contract
-    frame: pl.DataFrame
     assets: tuple[str, ...]
     edges: NDArray[np.int64]
     times: NDArray[np.int64]
-    _cache: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict)
+    _rows: pl.DataFrame
+    _order: pl.Series | None
+    _numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    _truth: dict[str, NDArray[np.int8]] = field(default_factory=dict)
+    _extents: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, contract: Contract, rows: pl.DataFrame) -> Readings:
-        """Readings of rows that come in the order that counts, their assets in any order."""
+        """Readings of rows (storage columns) that come in the order that counts, their assets in any order."""
         asset, time = contract.identity[:2]
-        frame = rows.sort(asset, maintain_order=True)
-        runs = frame[asset].rle().struct.unnest()
-        edges = np.concatenate([[0], np.cumsum(runs["len"].to_numpy(), dtype=np.int64)])
-        return cls(contract, frame, tuple(runs["value"]), edges, frame[time].to_numpy())
+        order = None
+        if rows[asset].is_sorted():
+            runs = rows[asset].rle().struct.unnest()
+            assets, sizes = runs["value"], runs["len"]
+        else:
+            groups = rows.select(asset).with_row_index("at").group_by(asset).agg("at").sort(asset)
+            assets, sizes, order = groups[asset], groups["at"].list.len(), groups["at"].explode()
+        edges = np.concatenate([[0], np.cumsum(sizes.to_numpy(), dtype=np.int64)])
+        times = rows[time] if order is None else rows[time].gather(order)
+        return cls(contract, tuple(assets), edges, times.to_numpy(), rows, order)
 
     def __len__(self) -> int:
-        return self.frame.height
+        return len(self.times)
 
     @cached_property
     def owners(self) -> NDArray[np.int64]:
@@ -109,33 +122,62 @@ class Readings:
         return np.repeat(np.arange(len(self.assets)), np.diff(self.edges))
 
     @cached_property
-    def firsts(self) -> NDArray[np.bool_]:
-        """Which rows are the first of their asset, shape (rows,)."""
-        first = np.zeros(len(self), dtype=bool)
-        first[self.edges[:-1]] = True
-        return first
+    def places(self) -> Mapping[str, int]:
+        """The number of each asset."""
+        return {asset: number for number, asset in enumerate(self.assets)}
+
+    @cached_property
+    def all_rows(self) -> NDArray[np.int64]:
+        """The number of every row, shape (rows,)."""
+        return np.arange(len(self))
+
+    def rows_of(self, concerned: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The numbers of some assets' rows; `concerned` has the shape (assets,)."""
+        return self.all_rows if concerned.all() else np.flatnonzero(concerned[self.owners])
+
+    def columns(self, names: Collection[str], rows: NDArray[np.int64] | None = None) -> pl.DataFrame:
+        """Some of the contract's columns, as expressions see them, of some rows; None: of all."""
+        chosen = [one for one in self.contract.columns if one.name in names]
+        order: Any = self._order
+        if rows is not None:
+            order = rows if order is None else order.gather(rows)
+        found = [self._rows[one.storage].cast(FRAME_TYPES[one.type]).alias(one.name) for one in chosen]
+        return pl.DataFrame(found if order is None else [one.gather(order) for one in found])
 
     def numbers(self, channel: str) -> NDArray[np.float64]:
         """A channel's values, NaN where there is none, shape (rows,)."""
-        found = self._cache.get(("number", channel))
+        found = self._numbers.get(channel)
         if found is None:
-            values = self.frame[channel].cast(pl.Float64)
-            found = self._cache[("number", channel)] = values.fill_null(np.nan).to_numpy()
+            values = self._rows[channel].cast(pl.Float64).fill_null(np.nan)
+            values = values if self._order is None else values.gather(self._order)
+            found = self._numbers[channel] = values.to_numpy()
+        return found
+
+    def extent(self, channel: str) -> tuple[float, float]:
+        """The least and the greatest value of a channel; inf and -inf where it has none."""
+        found = self._extents.get(channel)
+        if found is None:
+            values = self._rows[channel]
+            least: Any = values.min()
+            greatest: Any = values.max()
+            found = (np.inf, -np.inf) if least is None else (float(least), float(greatest))
+            self._extents[channel] = found
         return found
 
     def truth(self, sql: str) -> NDArray[np.int8]:
         """An SQL condition of each row: 1 true, 0 false, -1 unknown, shape (rows,)."""
-        found = self._cache.get(("truth", sql))
+        found = self._truth.get(sql)
         if found is None:
-            names = columns_of(sql)
-            columns = [one for one in self.contract.columns if one.name in names]
-            frame = self.frame.select(
-                pl.col(one.storage).cast(FRAME_TYPES[one.type]).alias(one.name) for one in columns
-            )
-            values = evaluated(frame, compile_sql(sql).cast(pl.Boolean))
-            found = self._cache[("truth", sql)] = values.cast(pl.Int8).fill_null(-1).to_numpy()
+            values = evaluated(self.columns(columns_of(sql)), compile_sql(sql).cast(pl.Boolean))
+            found = self._truth[sql] = values.cast(pl.Int8).fill_null(-1).to_numpy()
         return found
 
-    def row(self, at: int) -> dict[str, Any]:
-        """One row's columns, by storage name."""
-        return self.frame.row(at, named=True)
+
+def elapsed(since: NDArray[np.int64], until: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The nanoseconds from each instant to a later one; exact where they lie centuries apart, too."""
+    return (until - since).view(np.uint64)
+
+
+def lasts(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """The index of the last of each run, from the indexes of their first and the number of all."""
+    return np.append(starts[1:], size)[: len(starts)] - 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,19 +12,16 @@ import msgspec
 
 from hotfire.contract.document import Document, Path, did_you_mean, read_document
 from hotfire.contract.model import NAME
-from hotfire.detect.forms import FORMS, Entry
-from hotfire.findings import About
+from hotfire.detect.entry import Entry
+from hotfire.detect.forms import COMMON, FORMS
 
 if TYPE_CHECKING:
     from hotfire.contract.document import Remark
     from hotfire.contract.model import Contract
     from hotfire.detect.model import Rule
 
-_FILE = ("stream", "version", "author", "reason", "valid_from", "rules")
-_COMMON = (
-    *("name", "detector", "channel", "channels", "severity", "while", "settle"),
-    *("for", "on_delay", "off_delay", "min_violations", "latch", "message", "runbook", "owner"),
-)
+FILE = ("stream", "version", "author", "reason", "valid_from", "rules")
+"""The keys of a rules file."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,8 +49,9 @@ def contract_rules(contract: Contract) -> tuple[Rule, ...]:
         if column.limits:
             doc = Document(contract.stream)
             fields = {**column.limits, "name": f"{column.name}.limit", "detector": "limit", "channel": column.name}
-            found.append(_rule(_Reading(doc, (), "", fields, contract)))
+            rule = _rule(Entry(doc, (), f"{column.name}.limits", fields, contract))
             _raise(doc.remarks)
+            found += [rule] if rule else []
     return tuple(found)
 
 
@@ -77,9 +74,10 @@ def read_rules(file: str, text: str, contract: Contract) -> tuple[RulesFile | No
     if not isinstance(data, dict) or not isinstance(data.get("rules"), list):
         doc.error((), "", "a rules file has a list `rules`", "write `rules:`, and below it `- name: ...`")
         return None, doc.remarks
-    for key in data.keys() - {*_FILE}:
-        doc.error((key,), key, f"`{key}` is not known", did_you_mean(key, _FILE))
-    version = data.get("version")
+    for key in data:
+        if key not in FILE:
+            doc.error((key,), key, f"`{key}` is not known", did_you_mean(key, FILE))
+    version: Any = data.get("version")
     if type(version) is not int or version < 1:
         doc.error(("version",), "version", "`version` is not a count from 1", "raise it with every change")
     for key in ("author", "reason"):
@@ -90,7 +88,7 @@ def read_rules(file: str, text: str, contract: Contract) -> tuple[RulesFile | No
     if any(remark.level == "error" for remark in doc.remarks):
         return None, doc.remarks
     who = (data.get("author", ""), data.get("reason", ""))
-    return RulesFile(file, contract.stream, int(version), *who, valid_from_ns, rules), doc.remarks
+    return RulesFile(file, contract.stream, version, *who, valid_from_ns, rules), doc.remarks
 
 
 def compiled(file: str, text: str, contract: Contract) -> RulesFile:
@@ -137,58 +135,35 @@ def _rules(doc: Document, contract: Contract) -> tuple[Rule, ...]:
             doc.error((*place, "name"), name, f"there are two rules `{name}`", "give one of them another name")
             continue
         before = len(doc.remarks)
-        rule = _rule(_Reading(doc, place, name, fields, contract))
-        if not any(remark.level == "error" for remark in doc.remarks[before:]):
+        rule = _rule(Entry(doc, place, name, fields, contract))
+        if rule and not any(remark.level == "error" for remark in doc.remarks[before:]):
             found.append(rule)
     return tuple(found)
 
 
-class _Reading(Entry):
-    """An entry, with what every rule has."""
-
-    def about(self) -> About:
-        latch = self.fields.get("latch", False)
-        if not isinstance(latch, bool):
-            self.wrong("latch", f"{latch!r} is not true or false")
-        return About(latch is True, self.text("runbook"), self.text("owner"), str(self.fields.get("detector")))
-
-    def message(self, default: str) -> str:
-        text = self.text("message") or default
-        known = {"asset", "channel", "severity", "value", "limit"}
-        known |= {column.storage for column in self.contract.columns}
-        try:
-            parts = [(name, form, bang) for _, name, form, bang in string.Formatter().parse(text) if name is not None]
-        except ValueError as error:
-            self.wrong("message", f"`{text}` is not a message: {error}", "write {{ and }} for braces")
-            return ""
-        for name, form, bang in parts:
-            if name not in known or form or bang:
-                self.wrong("message", f"there is no `{{{name}}}` to fill in", did_you_mean(str(name), sorted(known)))
-        return text
-
-
-def _rule(entry: _Reading) -> Rule:
-    """One rule. Where something is wrong, remarks are made and something harmless stands in for it."""
-    form = FORMS.get(str(entry.fields.get("detector")))
-    if form is None:
-        named = entry.fields.get("detector")
-        entry.wrong("detector", f"there is no detector {named!r}", did_you_mean(str(named), FORMS))
-        form = FORMS["limit"]
-    for key in entry.fields.keys() - {*_COMMON, *form.keys}:
-        entry.wrong(key, f"`{key}` is not known", did_you_mean(key, [*form.keys, *_COMMON]))
+def _rule(entry: Entry) -> Rule | None:
+    """One rule; None where nobody can say what it is. Whatever is wrong is remarked on."""
+    named = entry.fields.get("detector")
+    if not isinstance(named, str) or named not in FORMS:
+        what = "is missing" if named is None else f"there is no detector {named!r}"
+        entry.wrong("detector", what, did_you_mean(str(named), FORMS))
+        return None
+    form = FORMS[named]
+    for key in entry.fields:
+        if key in (*COMMON, *form.keys):
+            continue
+        if any(key in other.keys for other in FORMS.values()):
+            entry.wrong(key, f"a rule of `{named}` has no `{key}`", f"it has {', '.join(form.keys)}")
+        else:
+            entry.wrong(key, f"`{key}` is not known", did_you_mean(key, [*form.keys, *COMMON]))
     rule = form.read(entry)
-    rule = replace(rule, about=entry.about(), message=entry.message(form.message))
-    return replace(rule, key=f"{rule.name}@{_hash(rule)}")
+    return replace(rule, key=f"{rule.name}@{_hash(rule, form.version)}")
 
 
-def _hash(rule: Rule) -> str:
+def _hash(rule: Rule, version: int) -> str:
     """Of everything that decides what a rule finds; not of what people are told of it."""
     deciding = (
-        *(rule.detector, rule.channels, rule.levels, _plain(rule.parameters)),
+        *(version, rule.detector, rule.channels, rule.levels, sorted(rule.parameters.items())),
         *(rule.delays, rule.only, rule.settle_ns),
     )
     return hashlib.sha256(msgspec.json.encode(deciding)).hexdigest()[:12]
-
-
-def _plain(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(parameters.items())
