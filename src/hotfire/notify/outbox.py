@@ -195,7 +195,7 @@ class Sender:
             thread.start()
 
     def wake(self) -> None:
-        """There may be something to send: look now, and not only half a second later."""
+        """There may be something to send: look now, and not only half a second later; but not where a flood is held back."""
         for woken in self._woken.values():
             woken.set()
 
@@ -223,7 +223,7 @@ class Sender:
                 left = target.look(self._over)
                 if self._stop.is_set() and (not left or target.rests):
                     break
-                woken.wait(LOOK_S)
+                (self._stop if left and not self._stop.is_set() else woken).wait(LOOK_S)
         finally:
             target.end()
 

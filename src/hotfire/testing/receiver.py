@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -100,7 +100,8 @@ def receiver(*replies: Reply) -> Iterator[Receiver]:
             for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(reply.body)
+            with suppress(ConnectionError):
+                self.wfile.write(reply.body)
 
         def log_message(self, *_: Any) -> None:
             """Nobody reads it."""
