@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,19 +14,7 @@ if TYPE_CHECKING:
     from hotfire.alarm.model import Action
     from hotfire.clock import Clock
     from hotfire.findings import Change
-    from hotfire.store.connection import Connection
-
-
-class Transactions(Protocol):
-    """How a store runs something over its connection."""
-
-    def reading(self, body: Callable[[], Any]) -> Any:
-        """Run a body that only reads."""
-        ...
-
-    def writing(self, body: Callable[[], Any]) -> Any:
-        """Run a body as one transaction; where no answer comes to its commit, it is run again."""
-        ...
+    from hotfire.store.connection import Connection, Transactions
 
 
 class AlarmBook:
@@ -65,6 +53,7 @@ class AlarmBook:
     def act(self, stream: str) -> int:
         """Take what people have asked for, and end shelves whose time is over; how much there was. For the owner only."""
         now_ns = self._clock.now_ns()
+        self._run.refresh()
         if not self._run.reading(lambda: due(self._connection, stream, now_ns)):
             return 0
         return int(self._run.writing(lambda: act(self._connection, stream, self.routing, now_ns)))
