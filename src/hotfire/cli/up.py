@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,6 +66,7 @@ class _Plant:
 
         from hotfire.web.meters import EngineMeters
         from hotfire.workspace.live import live_streams
+        from hotfire.workspace.live_backfills import LiveBackfills
 
         self._workspace, self._one = workspace, one
         self.registry = CollectorRegistry()
@@ -75,7 +76,11 @@ class _Plant:
         }
         self._last: dict[str, int] = {}
         self.spools = {stream: workspace.spool(stream) for stream in workspace.settings.streams}
-        self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, self._told, self._stood)
+        locks = {stream: Lock() for stream in workspace.settings.streams}
+        self.lives: Mapping[str, Live] = live_streams(
+            workspace, one.job_id, self.spools, self._told, self._stood, locks
+        )
+        self._backfills = LiveBackfills(workspace, one.job_id, self.spools, locks, self._brought)
 
     def application(self, who: Access) -> Any:
         """The web application over the streams."""
@@ -89,12 +94,15 @@ class _Plant:
         """Begin with every stream."""
         for live in self.lives.values():
             live.start()
+        self._backfills.start()
 
     def stop(self) -> list[str]:
         """Drain every stream; the names of those that did not end in time."""
         deadline_ns = self._workspace.clock.now_ns() + int(2 * _DRAIN_S * 1e9)
+        self._backfills.stop()
         for live in self.lives.values():
             live.stop(_DRAIN_S)
+        self._backfills.join(2 * _DRAIN_S)
         now_ns = self._workspace.clock.now_ns
         return [name for name, live in self.lives.items() if not live.join((deadline_ns - now_ns()) / 1e9)]
 
@@ -129,6 +137,12 @@ class _Plant:
         for name in _COUNTED:
             self.totals[stream][name] += getattr(outcome.counts, name)
         self._last[stream] = now_ns
+
+    def _brought(self, stream: str, number: int, trouble: str) -> None:
+        if trouble:
+            self._one.log.warning("backfill_failed", stream=stream, number=number, error=trouble)
+        else:
+            self._one.log.info("backfill_done", stream=stream, number=number)
 
     def _stood(self, stream: str, standing: Standing) -> None:
         failed = standing.state == "retrying"

@@ -70,13 +70,31 @@ class Taking:
 def taken_before(store: Store, contract: Contract, plan: Plan, batch: Judged) -> Judged:
     """A planned batch that was read again, with the records that it took when it was planned."""
     parts = plan.span.parts
-    backfill = backfill_of(store, plan.stream, int(parts[0].place.key.partition("/")[0]))
+    backfill = _planned_by(store, plan.stream, plan.span)
     limits = pl.DataFrame(
         list(parts[0].facts["limits"].items()), schema={"asset": pl.String, "limit": pl.Int64}, orient="row"
     )
     whole = [(part.whole(), bool(part.place.facts["took"])) for part in parts]
     taken, _ = _taken(contract, backfill.intervals, batch, whole, limits)
     return _only(batch, taken)
+
+
+def left_out(store: Store, contract: Contract, span: Span, rows: pl.DataFrame) -> bool:
+    """Whether a committed batch did not take an accepted record of its span; one that is rejected alone counts as left.
+
+    Args:
+        rows: the record, judged: `Verdict.rows`.
+    """
+    if rows.is_empty():
+        return True
+    asset, time = rows.select(contract.identity[:2]).row(0)
+    intervals = _planned_by(store, contract.stream, span).intervals
+    limit = span.parts[0].facts["limits"].get(asset, _MOST)
+    return not (within(pl.Series([time]), intervals)[0] and time < limit)
+
+
+def _planned_by(store: Store, stream: str, span: Span) -> Backfill:
+    return backfill_of(store, stream, int(span.parts[0].place.key.partition("/")[0]))
 
 
 def backfill_of(store: Store, stream: str, number: int) -> Backfill:

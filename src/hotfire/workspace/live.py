@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from hotfire.engine.supervise import Live, Standing
 from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:
+    from threading import Lock
+
     from hotfire.engine.flow import Flow
     from hotfire.engine.supervise import Wait
     from hotfire.rows import Outcome
@@ -23,6 +26,7 @@ def live_streams(
     spools: Mapping[str, Spool],
     told: Callable[[Outcome], None],
     stood: Callable[[str, Standing], None],
+    locks: Mapping[str, Lock],
 ) -> dict[str, Live]:
     """Every stream of a workspace, not yet begun.
 
@@ -31,20 +35,27 @@ def live_streams(
         spools: what is pushed, by stream.
         told: of every batch, after its commit, on the stream's own thread.
         stood: of every change of a stream's standing.
+        locks: of each stream, for what else brings rows to it in this process.
     """
     return {
-        stream: Live(stream, partial(_opened, workspace, stream, job_id, spools), workspace.clock.now_ns, told, stood)
-        for stream in workspace.settings.streams
+        stream: Live(
+            stream,
+            partial(_opened, workspace, stream, job_id, spools, lock),
+            workspace.clock.now_ns,
+            told,
+            stood,
+        )
+        for stream, lock in locks.items()
     }
 
 
 def _opened(
-    workspace: Workspace, stream: str, job_id: str, spools: Mapping[str, Spool]
+    workspace: Workspace, stream: str, job_id: str, spools: Mapping[str, Spool], lock: Lock
 ) -> AbstractContextManager[tuple[Flow, Wait]]:
     @contextmanager
     def parts() -> Iterator[tuple[Flow, Wait]]:
         with Workspace(workspace.settings, workspace.clock, spools=spools) as own:
             flow, source = own.ingest_flow(own.prepare(stream), job_id, follow=True)
-            yield flow, source.wait
+            yield replace(flow, lock=lock), source.wait
 
     return parts()
