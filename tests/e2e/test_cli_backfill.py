@@ -75,9 +75,10 @@ def test_up_does_it_beside_live(run: Run, make: Any, missed: Path, up: Any) -> N
     """The command hands over and waits; rows that are pushed meanwhile go on; each row is there once."""
     lines = (missed / "old.jsonl").read_bytes().splitlines()
     (missed / "hotfire.toml").write_text((missed / "hotfire.toml").read_text() + "\n[engine]\nbatch_rows = 20\n")
+    (missed / "logs").mkdir()
     with up(missed) as one, ThreadPoolExecutor(1) as thread:
-        words = ("backfill", "events", "--from", "old.jsonl", "--rate", "60", "--json")
-        waiting = thread.submit(run, *words, cwd=missed)
+        words = ("backfill", "events", "--from", "../old.jsonl", "--rate", "60", "--json")
+        waiting = thread.submit(run, *words, cwd=missed / "logs")
         one.until(lambda: begun(run, missed))
         for start in range(0, 1440, 60):
             assert one.push(b"\n".join(lines[start : start + 60])).status_code == 202

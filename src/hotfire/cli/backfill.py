@@ -115,7 +115,7 @@ class _Run:
                     yield f"Going on with backfill {own.number}, which was interrupted."
                 if own is not None:
                     self.found["backfill"] = own.number
-                    yield from self._taken(workspace, contract, wanted, own, one)
+                    yield from self._taken(workspace, contract, own, one)
                 elif not self.dry_run:
                     run(replace(workspace.idle_flow(contract, one.job_id), shard=BACKFILL), one.watch)
                 self.found["seconds"] = round(one.seconds, 3)
@@ -128,7 +128,7 @@ class _Run:
         from hotfire.engine.missing import survey
         from hotfire.workspace.backfills import begin
 
-        flow, files = workspace.backfill_flow(contract, "survey", wanted.places)
+        flow, files = workspace.backfill_flow(contract, "survey", self.places)
         seen = survey(flow, wanted.since_ns, wanted.until_ns)
         self.found |= _missing(seen)
         yield from _intervals(seen)
@@ -142,7 +142,7 @@ class _Run:
             return None
         return begin(workspace.store, self.stream, wanted, seen, rate=self.rate, handed=handed)
 
-    def _taken(self, workspace: Workspace, contract: Contract, wanted: Asked, own: Backfill, one: Job) -> Iterator[str]:
+    def _taken(self, workspace: Workspace, contract: Contract, own: Backfill, one: Job) -> Iterator[str]:
         from hotfire.engine.loop import run_opened
         from hotfire.workspace.backfills import paced
 
@@ -150,7 +150,7 @@ class _Run:
         opened_files: list[FileSource] = []
 
         def opened() -> Flow:
-            flow, files = workspace.backfill_flow(contract, one.job_id, wanted.places, own)
+            flow, files = workspace.backfill_flow(contract, one.job_id, self.places, own)
             opened_files.append(files)
             return flow
 
@@ -180,6 +180,7 @@ class _Run:
             own = yield from self._planned(workspace, contract, wanted, handed=True)
         if own is None:
             return
+        workspace.store.trouble_backfill(self.stream, own.number, "")
         self.found |= {"backfill": own.number, "handed_over": True}
         yield f"Handed over to hotfire up, as backfill {own.number}."
         _wait(workspace, self.stream, own.number)

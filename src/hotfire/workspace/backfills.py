@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotfire.errors import UserError
@@ -55,7 +56,7 @@ class Errand:
 def asked(
     settings: Settings, contract: Contract, places: Sequence[str], bounds: tuple[int | None, int | None]
 ) -> Asked:
-    """What is asked for: the named places, or those of the stream's settings.
+    """What is asked for: the named places, wherever the process works that reads them, or those of the stream's settings.
 
     Raises:
         UserError: the stream has no event times, or a place can be read only once.
@@ -68,7 +69,8 @@ def asked(
         )
     if "-" in places:
         raise UserError("A backfill reads its places twice: standard input comes only once.", "Save it to a file.")
-    named = list(places) or [settings.absolute(path) for path in settings.stream(stream).source.path if path != "-"]
+    here = [str(Path(place).absolute()) for place in places]
+    named = here or [settings.absolute(path) for path in settings.stream(stream).source.path if path != "-"]
     return Asked(named, *bounds)
 
 
@@ -106,13 +108,11 @@ def begin(
     return _backfill(store.begin_backfill(stream, json.dumps(spec)), spec)
 
 
-def errand(store: OperationalStore, stream: str) -> Errand | None:
-    """The first backfill that was handed over and is not done; None where there is none."""
-    for row in store.query("backfills", stream=stream).rows(named=True):
-        spec = json.loads(row["spec"])
-        if row["state"] == "running" and spec["handed"]:
-            return Errand(_backfill(row["number"], spec), spec["places"], spec["rate"])
-    return None
+def errands(store: OperationalStore, stream: str) -> list[Errand]:
+    """The backfills that were handed over and are not done, in order."""
+    rows = store.query("backfills", stream=stream).rows(named=True)
+    specs = [(row["number"], json.loads(row["spec"])) for row in rows if row["state"] == "running"]
+    return [Errand(_backfill(number, spec), spec["places"], spec["rate"]) for number, spec in specs if spec["handed"]]
 
 
 def brought(store: OperationalStore, stream: str, number: int) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hotfire.engine.loop import run_opened
 from hotfire.errors import HotfireError
 from hotfire.rows import Counts
-from hotfire.workspace.backfills import Errand, errand, gentle, paced
+from hotfire.workspace.backfills import Errand, errands, gentle, paced
 from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class LiveBackfills:
     ) -> None:
         self._workspace, self._job_id, self._spools = workspace, job_id, spools
         self._locks, self._said = locks, said
+        self._again_ns = dict[tuple[str, int], int]()
         self._stop = Event()
         self._thread = Thread(target=self._go, name="backfills", daemon=True)
 
@@ -68,25 +69,35 @@ class LiveBackfills:
         with Workspace(self._workspace.settings, self._workspace.clock, spools=self._spools) as own:
             while not self._stop.wait(_LOOK_S):
                 for stream in own.settings.streams:
-                    own.store.refresh()
-                    found = errand(own.store, stream)
+                    found = self._due(stream, errands(own.store, stream))
+                    own.store.refresh()  # while anything read is held on to, the store's log of writes grows
                     if found is not None and not self._stop.is_set():
                         self._do(own, stream, found)
 
+    def _due(self, stream: str, found: Sequence[Errand]) -> Errand | None:
+        """The first that is not in trouble just now: one whose files are gone keeps no other from its turn."""
+        now_ns = self._workspace.clock.now_ns()
+        due = (one for one in found if self._again_ns.get((stream, one.backfill.number), 0) <= now_ns)
+        return next(due, None)
+
     def _do(self, own: Workspace, stream: str, found: Errand) -> None:
-        number = found.backfill.number
         try:
             self._bring(stream, found)
         except HotfireError as error:
-            trouble = f"{error.what} {error.do}".strip()
-            own.store.trouble_backfill(stream, number, trouble)
-            self._said(stream, number, trouble)
-            self._stop.wait(_AGAIN_S)
+            self._failed(own, stream, found, f"{error.what} {error.do}".strip())
+        except Exception as error:  # noqa: BLE001 - the boundary of a backfill: whatever it is, live and the others go on
+            self._failed(own, stream, found, f"hotfire has a bug: {type(error).__name__}: {error} Please report it.")
         else:
             if not self._stop.is_set():
-                own.store.trouble_backfill(stream, number, "")
-                own.store.end_backfill(stream, number)
-                self._said(stream, number, "")
+                own.store.trouble_backfill(stream, found.backfill.number, "")
+                own.store.end_backfill(stream, found.backfill.number)
+                self._said(stream, found.backfill.number, "")
+
+    def _failed(self, own: Workspace, stream: str, found: Errand, trouble: str) -> None:
+        number = found.backfill.number
+        self._again_ns[stream, number] = self._workspace.clock.now_ns() + int(_AGAIN_S * 1e9)
+        own.store.trouble_backfill(stream, number, trouble)
+        self._said(stream, number, trouble)
 
     def _bring(self, stream: str, found: Errand) -> None:
         total = Counts()
