@@ -32,7 +32,7 @@ demo: $(READY) ## a guided first look: a workspace is made, filled, balanced and
 	@$(BIN)/hotfire demo
 
 test: $(READY) ## all tests, then all checks
-	@$(BIN)/pytest -n $(WORKERS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal
 	@$(MAKE) --no-print-directory check
 
 check: $(READY) ## lint, format, types and layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,7 +66,8 @@ class _Plant:
         from prometheus_client import CollectorRegistry
 
         from hotfire.web.meters import EngineMeters
-        from hotfire.workspace.live import live_streams
+        from hotfire.workspace.live import Listener, live_streams
+        from hotfire.workspace.live_backfills import LiveBackfills
         from hotfire.workspace.sentinel import Sentinel
         from hotfire.workspace.wiring import Workspace as Parts
 
@@ -78,9 +79,10 @@ class _Plant:
         }
         self._last: dict[str, int] = {}
         self.spools = {stream: workspace.spool(stream) for stream in workspace.settings.streams}
-        self.lives: Mapping[str, Live] = live_streams(
-            workspace, one.job_id, self.spools, self._told, self._stood, self._broken
-        )
+        locks = {stream: Lock() for stream in workspace.settings.streams}
+        listener = Listener(self._told, self._stood, self._broken)
+        self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, locks, listener)
+        self._backfills = LiveBackfills(workspace, one.job_id, self.spools, locks, self._brought)
         self._sentinel = Sentinel(lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), one.log)
 
     def application(self, who: Access) -> Any:
@@ -95,13 +97,16 @@ class _Plant:
         """Begin with every stream."""
         for live in self.lives.values():
             live.start()
+        self._backfills.start()
         self._sentinel.start()
 
     def stop(self) -> list[str]:
         """Drain every stream; the names of those that did not end in time."""
         deadline_ns = self._workspace.clock.now_ns() + int(2 * _DRAIN_S * 1e9)
+        self._backfills.stop()
         for live in self.lives.values():
             live.stop(_DRAIN_S)
+        self._backfills.join(2 * _DRAIN_S)
         now_ns = self._workspace.clock.now_ns
         late = [name for name, live in self.lives.items() if not live.join((deadline_ns - now_ns()) / 1e9)]
         self._sentinel.stop()
@@ -141,6 +146,12 @@ class _Plant:
         self._last[stream] = now_ns
         if outcome.watched.changes:
             self._sentinel.wake()
+
+    def _brought(self, stream: str, number: int, trouble: str) -> None:
+        if trouble:
+            self._one.log.warning("backfill_failed", stream=stream, number=number, error=trouble)
+        else:
+            self._one.log.info("backfill_done", stream=stream, number=number)
 
     def _stood(self, stream: str, standing: Standing) -> None:
         failed = standing.state == "retrying"

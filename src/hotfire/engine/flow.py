@@ -18,7 +18,7 @@ from hotfire.engine.memory import Memory
 from hotfire.engine.watch import Ruleset
 from hotfire.ledger.arrival import remembered_as
 from hotfire.ledger.cleared import cleared_before
-from hotfire.rows import BACKFILL, LIVE, Backfill, Counts, Fault, Outcome, Plan, Rejected, Verdict
+from hotfire.rows import LIVE, Backfill, Counts, Fault, Outcome, Plan, Rejected, Verdict
 
 if TYPE_CHECKING:
     from threading import Lock
@@ -113,8 +113,11 @@ def outcome_of(
     """
     verdict = _without(batch.verdict, plan.refused)
     if contract.kind == "telemetry":
-        before = Stored(partial(_stored_before, flow, contract, plan, settle), partial(_carried, flow, contract))
-        memory = _with_newcomers(flow, contract, verdict.rows, memory, settle)
+        before = Stored(
+            partial(_stored_before, flow, contract, plan, settle),
+            partial(_carried, flow, contract),
+            partial(_assets_now, flow, contract, settle) if flow.lock else None,
+        )
         shard = batch.shard or plan.shard
         fates = sort_out(contract, verdict.rows, memory, before, repair=plan.repair, shard=shard)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
@@ -178,18 +181,10 @@ def _versions(flow: Flow, contract: Contract, plan: Plan, rows: pl.DataFrame) ->
     return sort_versions(contract, rows, before, arrived)
 
 
-def _with_newcomers(
-    flow: Flow, contract: Contract, rows: pl.DataFrame, memory: Memory, settle: Callable[[], None]
-) -> Memory:
-    """The memory, with assets that another shard may have brought meanwhile as they stand now."""
-    if flow.lock is None:
-        return memory
-    met = rows.select(pl.col(contract.identity[0]).alias("asset")).unique()
-    own = memory.assets.filter(pl.col("shard") != BACKFILL)
-    if met.join(own, on="asset", how="anti").is_empty():
-        return memory
+def _assets_now(flow: Flow, contract: Contract, settle: Callable[[], None]) -> pl.DataFrame:
+    """Every asset; no other shard of the stream changes any of them before the batch is committed."""
     settle()
-    return memory.met(flow.store.assets(contract).join(met, on="asset", how="semi"))
+    return flow.store.assets(contract)
 
 
 def _stored_before(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from hotfire.engine.backfill import Taking, taken_before
+from hotfire.engine.backfill import Taking, taken_anew
 from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
@@ -148,8 +148,11 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
     contract = flow.contract_of(plan.contract)
     batch = flow.judge(contract, read, plan.received_at_ns)
     with flow.lock or nullcontext():
+        flow.store.refresh()
         if plan.shard == BACKFILL:
-            batch = taken_before(flow.store, contract, plan, batch)
+            memory = _memory(flow)
+            plan, batch = taken_anew(flow, contract, plan, batch, memory.assets)
+            flow.store.plan(plan, epoch)
         outcome, memory = outcome_of(flow, contract, plan, batch, memory)
         _commit(flow, outcome, contract, epoch)
     return outcome, memory

@@ -363,7 +363,7 @@ class OperationalStore:
         """Write down what a backfill is to bring in, as JSON; its number."""
         number = self.query("backfills", stream=stream).height + 1
         self._write(
-            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL) ON CONFLICT DO NOTHING",
+            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
             [stream, number, spec, self._clock.now_ns()],
         )
         return number
@@ -374,6 +374,10 @@ class OperationalStore:
             "UPDATE hf_backfill SET state = 'done', ended_at_ns = ? WHERE stream = ? AND number = ?",
             [self._clock.now_ns(), stream, number],
         )
+
+    def trouble_backfill(self, stream: str, number: int, error: str) -> None:
+        """Write down what keeps a backfill from going on; empty: nothing any more."""
+        self._write("UPDATE hf_backfill SET error = ? WHERE stream = ? AND number = ?", [error or None, stream, number])
 
     def discard(self, quarantine_id: int, reason: str) -> bool:
         """Turn an open quarantine row into a tombstone; False where it is not open."""
