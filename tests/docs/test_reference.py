@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from hotfire import errors
+from hotfire.alarm.model import ActionName, AlarmState
 from hotfire.alarm.notices import TOLD
 from hotfire.clock import SystemClock
 from hotfire.contract import columns, expression, limits, schema
@@ -28,6 +29,7 @@ REFUSALS = {name for name, one in vars(errors).items() if isinstance(one, type) 
 
 CONTRACT = (DOCS / "reference" / "contract.md").read_text("utf-8")
 SETTINGS = (DOCS / "reference" / "settings.md").read_text("utf-8")
+ALARMS = (DOCS / "concepts" / "alarms.md").read_text("utf-8")
 TABLES = (DOCS / "reference" / "tables.md").read_text("utf-8")
 
 
@@ -142,6 +144,12 @@ def test_the_tables_page_has_every_column(tmp_path: Path) -> None:
         name: first_cells(section(TABLES, name)) for name in re.findall(r"^### (hf_\w+)$", TABLES, re.MULTILINE)
     }
     assert described == made
+
+
+@pytest.mark.parametrize(("title", "known"), [("States", AlarmState), ("What people do", ActionName)])
+def test_the_page_about_alarms_has_every_state_and_action(title: str, known: Any) -> None:
+    """Each is explained, and no other."""
+    assert set(first_cells(section(ALARMS, title))) == set(get_args(known))
 
 
 def refusals() -> Iterator[str]:

@@ -113,12 +113,10 @@ def _is_another(alarm: Alarm, change: Change) -> bool:
 
 
 def _signal(before: Alarm | None, change: Change) -> Signal | None:
-    """What a change says to an alarm that may follow conditions of several shards."""
+    """What a change says to an alarm: any but a return says that the condition holds."""
     is_active = before is not None and before.active
     if change.what == "returned":
         return "returned" if is_active else None
-    if change.what == "milder":
-        return None
     if before is None or not is_active:
         return "raised"
     return "worse" if is_worse(change.condition.severity, before.severity) else None

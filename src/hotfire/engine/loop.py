@@ -150,7 +150,7 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
     with flow.lock or nullcontext():
         flow.store.refresh()
         if plan.shard == BACKFILL:
-            memory = _memory(flow)
+            memory = _memory(flow, memory.watch)
             plan, batch = taken_anew(flow, contract, plan, batch, memory.assets)
             flow.store.plan(plan, epoch)
         outcome, memory = outcome_of(flow, contract, plan, batch, memory)
