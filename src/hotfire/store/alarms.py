@@ -196,7 +196,7 @@ def _taken(alarms: _Alarms, stream: str, action: Action, point: tuple[str, ...])
     elif len(point) == 3:
         came = inhibited(stream, point[0], point[1], point[2], action, alarms.now_ns)
     else:
-        came = Refusal("There is no such open alarm.")
+        came = Refusal("It is over: its condition has returned, and nobody is waited for.")
     if isinstance(came, Refusal):
         return came.why
     alarms.take(before, *came)
