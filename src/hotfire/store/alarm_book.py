@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 class Transactions(Protocol):
     """How a store runs something over its connection."""
 
+    def refresh(self) -> None:
+        """Let go of what was read: the next read sees what is committed now."""
+        ...
+
     def reading(self, body: Callable[[], Any]) -> Any:
         """Run a body that only reads."""
         ...
@@ -65,6 +69,7 @@ class AlarmBook:
     def act(self, stream: str) -> int:
         """Take what people have asked for, and end shelves whose time is over; how much there was. For the owner only."""
         now_ns = self._clock.now_ns()
+        self._run.refresh()
         if not self._run.reading(lambda: due(self._connection, stream, now_ns)):
             return 0
         return int(self._run.writing(lambda: act(self._connection, stream, self.routing, now_ns)))

@@ -52,6 +52,8 @@ _PENDING = (
     "SELECT action_id, action, point, change FROM hf_alarm_action WHERE stream = ? AND state = 'pending' "
     "ORDER BY asked_at_ns, action_id"
 )
+_BEGUN = "UPDATE hf_alarm_action SET refusal = '' WHERE stream = ? AND state = 'pending'"
+"""Changes nothing: SQLite gives up a transaction that reads first and writes after somebody else did."""
 _TAKEN = "UPDATE hf_alarm_action SET state = ?, refusal = ? WHERE action_id = ?"
 
 
@@ -153,6 +155,7 @@ def follow(
 
 def act(connection: Connection, stream: str, routing: Routing, now_ns: int) -> int:
     """Take what people have asked for and has not been done yet, in the order of asking; how many actions there were."""
+    connection.query(_BEGUN, [stream])
     alarms = _Alarms(connection, stream, routing, now_ns, now_ns)
     alarms.load(None)
     over = [action for one in alarms.known.values() if (action := expired(one, now_ns)) is not None]
