@@ -26,6 +26,8 @@ COMMANDS = {
     "contract": ("hotfire.cli.contract:contract", "lint contracts, or infer a draft from data"),
     "sql": ("hotfire.cli.sql:sql", "ask the tables and the lake, read-only"),
     "why": ("hotfire.cli.why:why", "tell the fate of one line of one file"),
+    "alarm": ("hotfire.cli.alarm:alarm", "list, show, acknowledge and silence alarms"),
+    "sentinel": ("hotfire.cli.sentinel:sentinel", "one look for cron and CI: exit 1 where an alarm is open"),
     "backup": ("hotfire.cli.backup:backup", "write store and lake of one moment into a folder"),
     "restore": ("hotfire.cli.restore:restore", "put a backup back into a folder without data"),
     "doctor": ("hotfire.cli.doctor:doctor", "check a workspace; each finding says what to do"),

@@ -15,6 +15,8 @@ def recalled(states: dict[str, State], asset: str, kind: str, channel: str) -> A
 def remember(states: dict[str, State], asset: str, kind: str, channel: str, value: Any) -> None:
     """Remember something else from now on; None: nothing. What was there before is left as it is: others hold it.
 
+    What is equal is the same: a number that may be -0.0 has 0.0 added first.
+
     Args:
         kind: begins with `_`, as no channel does.
     """

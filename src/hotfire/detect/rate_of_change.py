@@ -170,7 +170,7 @@ def _values(
     last = lasts(np.flatnonzero(first), len(rows))
     finals = dict(zip(owners[last].tolist(), np.where(closed, -1, stretches)[last].tolist(), strict=True))
     places = np.flatnonzero(~closed)
-    times, numbers = readings.times[rows[places]], readings.numbers(channel)[rows[places]]
+    times, numbers = readings.times[rows[places]], readings.numbers(channel)[rows[places]] + 0.0
     at: list[int] = []
     seen: tuple[list[int], list[float]] = ([], [])
     starts = dict(zip(owners[first].tolist(), np.flatnonzero(first).tolist(), strict=True))

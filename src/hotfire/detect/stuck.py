@@ -213,6 +213,6 @@ def _remember(
     ends = lasts(np.flatnonzero(line.first), len(differs))
     starts = np.maximum.accumulate(np.where(differs | line.first, np.arange(len(differs)), 0))[ends]
     values = np.where(differs[starts], line.values[starts], before.value[line.owners[starts]])
-    kept = [values.tolist(), facts[0][ends].tolist(), facts[1][ends].tolist()]
+    kept = [(values + 0.0).tolist(), facts[0][ends].tolist(), facts[1][ends].tolist()]
     for owner, closed, *one in zip(line.owners[ends].tolist(), line.closed[ends].tolist(), *kept, strict=True):
         remember(states, readings.assets[owner], kind, channel, None if closed else one)

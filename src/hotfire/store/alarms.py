@@ -52,6 +52,8 @@ _PENDING = (
     "SELECT action_id, action, point, change FROM hf_alarm_action WHERE stream = ? AND state = 'pending' "
     "ORDER BY asked_at_ns, action_id"
 )
+_BEGUN = "UPDATE hf_alarm_action SET refusal = '' WHERE stream = ? AND state = 'pending'"
+"""Changes nothing: SQLite gives up a transaction that reads first and writes after somebody else did."""
 _TAKEN = "UPDATE hf_alarm_action SET state = ?, refusal = ? WHERE action_id = ?"
 
 
@@ -153,6 +155,7 @@ def follow(
 
 def act(connection: Connection, stream: str, routing: Routing, now_ns: int) -> int:
     """Take what people have asked for and has not been done yet, in the order of asking; how many actions there were."""
+    connection.query(_BEGUN, [stream])
     alarms = _Alarms(connection, stream, routing, now_ns, now_ns)
     alarms.load(None)
     over = [action for one in alarms.known.values() if (action := expired(one, now_ns)) is not None]
@@ -196,7 +199,7 @@ def _taken(alarms: _Alarms, stream: str, action: Action, point: tuple[str, ...])
     elif len(point) == 3:
         came = inhibited(stream, point[0], point[1], point[2], action, alarms.now_ns)
     else:
-        came = Refusal("There is no such open alarm.")
+        came = Refusal("It is over: its condition has returned, and nobody is waited for.")
     if isinstance(came, Refusal):
         return came.why
     alarms.take(before, *came)

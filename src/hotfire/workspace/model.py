@@ -64,6 +64,22 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmSettings:
+    """`[alarms]`.
+
+    Attributes:
+        max_shelve: the longest time for which an alarm may be shelved, a duration.
+    """
+
+    max_shelve: str = "24 h"
+
+    @property
+    def max_shelve_ns(self) -> int:
+        """The longest shelve, in nanoseconds."""
+        return duration_ns(self.max_shelve)
+
+
+@dataclass(frozen=True, slots=True)
 class ClockSettings:
     """`[streams.<name>.source.clock]`: instants for sources that only count: start + column / rate_hz.
 
@@ -206,6 +222,7 @@ class Settings:
     lake: LakeSettings
     engine: EngineSettings
     http: HttpSettings
+    alarms: AlarmSettings
     streams: Mapping[str, StreamSettings]
     notify: Mapping[str, NotifySettings] = field(default_factory=dict)
     maintenance: tuple[MaintenanceSettings, ...] = ()
@@ -281,6 +298,7 @@ KEYS: Mapping[Key, str] = {
     ("http", "admins"): "secrets",
     ("http", "body_bytes"): "count",
     ("http", "spool_bytes"): "count",
+    ("alarms", "max_shelve"): "duration",
     ("streams", "*", "lake_only"): "flag",
     ("streams", "*", "retention"): "duration",
     ("streams", "*", "assets", "*"): "text",

@@ -42,7 +42,9 @@ def rows(*given: tuple[str, float, float | None], late: bool = False) -> pl.Data
 
 def step(watch: Watch, frame: pl.DataFrame, rules: Ruleset | None = None, **more: Any) -> Watched:
     """One batch."""
-    return watch.step(CONTRACT, rules or ruleset(CONTRACT, {}), frame, more.pop("corrections", []), shard="live", **more)
+    return watch.step(
+        CONTRACT, rules or ruleset(CONTRACT, {}), frame, more.pop("corrections", []), shard="live", **more
+    )
 
 
 def text(version: int, when: str, valid_from: str = "") -> str:

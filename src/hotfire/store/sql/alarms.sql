@@ -31,3 +31,68 @@ SELECT asset, clock_ns, heard_at_ns FROM hf_asset WHERE stream = :stream AND hea
 -- name: rules_entered
 -- The hashes of the rules of one stream, in the order in which they were entered.
 SELECT hash FROM hf_version WHERE stream = :stream AND kind = 'rules' ORDER BY entered_at_ns;
+
+-- name: alarms
+-- Every alarm of one stream, also those that are over.
+SELECT alarm FROM hf_alarm WHERE stream = :stream;
+
+-- name: alarms_open
+-- The alarms of one stream that are not over.
+SELECT alarm FROM hf_alarm WHERE stream = :stream AND is_over = 0;
+
+-- name: alarms_named
+-- Some alarms whose id is in a range, which is how it begins.
+SELECT alarm FROM hf_alarm WHERE alarm_id >= :first_id AND alarm_id < :end_id ORDER BY alarm_id LIMIT 5;
+
+-- name: alarms_of_point
+-- Every alarm of one rule, asset and channel, the newest last.
+SELECT alarm FROM hf_alarm WHERE stream = :stream AND rule = :rule AND asset = :asset AND channel = :channel
+ORDER BY opened_at_ns, coalesce(raised_at_ns, opened_at_ns), alarm_id;
+
+-- name: alarm_events
+-- What happened to one alarm, in order.
+SELECT number, what, at_ns, recorded_at_ns, who, comment, severity, state FROM hf_alarm_event
+WHERE alarm_id = :alarm_id ORDER BY number;
+
+-- name: alarm_notes
+-- Of every alarm of one stream: what people did, and what took their acknowledgement back, in order.
+SELECT e.alarm_id, e.what, e.recorded_at_ns, e.who, e.comment FROM hf_alarm a
+JOIN hf_alarm_event e ON e.alarm_id = a.alarm_id
+WHERE a.stream = :stream AND e.what IN ('TRIGGERED', 'SEVERITY_INCREASED', 'ACKNOWLEDGED', 'SHELVED', 'SUPPRESSED',
+    'OUT_OF_SERVICE')
+ORDER BY e.alarm_id, e.number;
+
+-- name: alarm_notes_open
+-- As `alarm_notes`, of the alarms that are not over.
+SELECT e.alarm_id, e.what, e.recorded_at_ns, e.who, e.comment FROM hf_alarm a
+JOIN hf_alarm_event e ON e.alarm_id = a.alarm_id
+WHERE a.stream = :stream AND a.is_over = 0 AND e.what IN ('TRIGGERED', 'SEVERITY_INCREASED', 'ACKNOWLEDGED', 'SHELVED',
+    'SUPPRESSED', 'OUT_OF_SERVICE')
+ORDER BY e.alarm_id, e.number;
+
+-- name: alarm_turns
+-- When the alarms of one stream became active, worse, and returned: event times, in order.
+SELECT a.alarm_id, a.rule, a.asset, a.channel, e.what, e.at_ns, e.severity, e.state FROM hf_alarm a
+JOIN hf_alarm_event e ON e.alarm_id = a.alarm_id
+WHERE a.stream = :stream AND e.at_ns IS NOT NULL ORDER BY a.alarm_id, e.number;
+
+-- name: alarm_action
+-- What became of something that was asked of an alarm.
+SELECT state, refusal FROM hf_alarm_action WHERE action_id = :action_id;
+
+-- name: alarm_actions_pending
+-- What was asked of the alarms of one stream and has not been done yet, in the order of asking.
+SELECT action, point FROM hf_alarm_action
+WHERE stream = :stream AND state = 'pending' AND action IS NOT NULL ORDER BY asked_at_ns, action_id;
+
+-- name: conditions_of_point
+-- The conditions of one rule, asset and channel that were raised from one event time to another.
+SELECT shard, number, level, severity, raised_at_ns, returned_at_ns, value, limit_value, message, batch_seq
+FROM hf_condition WHERE stream = :stream AND revision = 1 AND rule = :rule AND asset = :asset AND channel = :channel
+AND raised_at_ns >= :since_ns AND raised_at_ns <= :until_ns ORDER BY raised_at_ns, id;
+
+-- name: findings_of_point
+-- What one rule found of one asset and channel from one event time to another.
+SELECT at_ns, severity, value, limit_value, kind, message FROM hf_finding
+WHERE stream = :stream AND rule = :rule AND asset = :asset AND channel = :channel
+AND at_ns >= :since_ns AND at_ns <= :until_ns ORDER BY at_ns, id;
