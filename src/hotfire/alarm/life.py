@@ -105,10 +105,10 @@ def expired(alarm: Alarm, now_ns: int) -> Action | None:
 def _is_another(alarm: Alarm, change: Change) -> bool:
     """Whether a condition is raised so long after an alarm has returned that it is another one (a branch of OPC UA part 9).
 
-    The one before waits on for somebody to take note.
+    The one before waits on for somebody to take note, or to reset it.
     """
     returned_at_ns = alarm.returned_at_ns
-    quiet = not (alarm.active or alarm.latched or alarm.inhibited_by) and returned_at_ns is not None
+    quiet = not (alarm.active or alarm.inhibited_by) and returned_at_ns is not None
     return quiet and change.what == "raised" and change.at_ns - (returned_at_ns or 0) > ONE_LIFE_NS
 
 

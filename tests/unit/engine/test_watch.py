@@ -140,7 +140,7 @@ def test_other_words_change_nothing() -> None:
 def test_a_name_is_one_rule() -> None:
     """Two files may not have rules of one name."""
     files = {"rules/a.yaml": text(1, "x > 5"), "rules/b.yaml": text(1, "x > 7")}
-    with pytest.raises(ContractError, match="odd is in rules/a.yaml, too"):
+    with pytest.raises(ContractError, match=r"odd is in rules/a\.yaml, too"):
         entered(CONTRACT, {}, files)
 
 
