@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from hotfire.detect.expression import Expression
 from hotfire.detect.limit import Limit
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hotfire.detect.model import Rule
-    from hotfire.protocols import Detector
 
-DETECTORS: Mapping[str, Callable[[Rule], Detector]] = {
+    AnyDetector: TypeAlias = Limit | RateOfChange | Stuck | NoData | Expression
+
+DETECTORS: Mapping[str, Callable[[Rule], AnyDetector]] = {
     "limit": Limit,
     "rate_of_change": RateOfChange,
     "stuck": Stuck,
     "no_data": NoData,
     "expression": Expression,
 }
-"""Every detector that a rule can name."""
+"""Every detector that a rule can name; each implements `protocols.Detector`."""

@@ -139,7 +139,7 @@ def _differs(line: _Line, memory: _Memory, tolerance: float, least: tuple[int, i
     earlier = np.concatenate([[np.nan], line.values[:-1]])
     earlier[goes_on] = memory.value[line.owners[goes_on]]
     reopened = ~line.first & np.concatenate([[False], line.closed[:-1]])
-    differs = (line.first & ~goes_on) | line.closed | reopened
+    differs: NDArray[np.bool_] = (line.first & ~goes_on) | line.closed | reopened
     with np.errstate(over="ignore"):
         differs |= np.abs(line.values - earlier) > np.where(goes_on, tolerance, tolerance * _SURELY)
         if tolerance:
