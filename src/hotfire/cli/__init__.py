@@ -22,6 +22,7 @@ COMMANDS = {
     "digest": ("hotfire.cli.balance:digest", "one hash over everything stored and quarantined"),
     "backfill": ("hotfire.cli.backfill:backfill", "bring in what live has missed, apart from it"),
     "replay": ("hotfire.cli.replay:replay", "prove that the engine, run again, gives the same ledger"),
+    "backtest": ("hotfire.cli.backtest:backtest", "try rules on history: what they would have raised"),
     "quarantine": ("hotfire.cli.quarantine:quarantine", "list, show, count, replay and discard rejected rows"),
     "contract": ("hotfire.cli.contract:contract", "lint contracts, or infer a draft from data"),
     "sql": ("hotfire.cli.sql:sql", "ask the tables and the lake, read-only"),
