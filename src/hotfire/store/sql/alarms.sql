@@ -96,3 +96,11 @@ AND raised_at_ns >= :since_ns AND raised_at_ns <= :until_ns ORDER BY raised_at_n
 SELECT at_ns, severity, value, limit_value, kind, message FROM hf_finding
 WHERE stream = :stream AND rule = :rule AND asset = :asset AND channel = :channel
 AND at_ns >= :since_ns AND at_ns <= :until_ns ORDER BY at_ns, id;
+
+-- name: notices
+-- What waits to be told and what never will be, by target: since when, and the last trouble.
+SELECT target, CAST(sum(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS bigint) AS waiting,
+       min(CASE WHEN state = 'pending' THEN created_at_ns END) AS since_ns,
+       CAST(sum(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END) AS bigint) AS given_up,
+       max(CASE WHEN state <> 'sent' AND error <> '' THEN error END) AS error
+FROM hf_outbox GROUP BY target ORDER BY target;
