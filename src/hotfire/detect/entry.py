@@ -166,7 +166,9 @@ class Entry:
             severity = next(one.severity for one in found if one.low == max(lows))
             self.wrong(severity, "a low limit is not below a high limit", "every reading would be an alarm")
         elif any(_room(one) <= 2 * deadband for one in found):
-            self.wrong("deadband", "is more than half of the room between low and high", "it could never return")
+            label = f"{self.label}.deadband" if self.label else "deadband"
+            message = "is half of the room between low and high, or more: the condition would hardly return"
+            self.doc.warn((*self.place, "deadband"), label, message, "make it smaller")
         return tuple(found)
 
     def scaled(self, key: str, scale: Scale, value: float) -> float:

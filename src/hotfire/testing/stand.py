@@ -37,6 +37,7 @@ from hotfire.testing.crashes import Fuse
 from hotfire.workspace.backfills import Asked, begin, interrupted
 
 _PAGE = 1_000_000
+_ALARM = (*("alarm_id", "rule", "asset", "channel", "state", "severity", "raised_at_ns", "returned_at_ns", "events"),)
 _CONDITION = ("rule", "asset", "channel", "severity", "raised_at_ns", "returned_at_ns")
 
 
@@ -60,6 +61,7 @@ class Came:
         lake: the contract columns of every row in the lake, sorted.
         findings: rule, asset, channel, event time, severity, kind, sorted.
         conditions: rule, asset, channel, severity, when raised and returned, sorted.
+        alarms: id, rule, asset, channel, state, severity, when raised and returned, number of events, sorted.
     """
 
     digest: str
@@ -70,6 +72,7 @@ class Came:
     lake: Sequence[tuple[Any, ...]]
     findings: Sequence[tuple[Any, ...]]
     conditions: Sequence[tuple[Any, ...]]
+    alarms: Sequence[tuple[Any, ...]]
 
 
 @dataclass
@@ -202,6 +205,7 @@ class Stand:
                 sorted(held, key=repr),
                 _told(store, "findings", "rule", "asset", "channel", "at_ns", "severity", "kind", stream=stream),
                 _told(store, "conditions", *_CONDITION, stream=stream, revision=1),
+                _alarms(store),
             )
 
     def arrival(self) -> list[tuple[str, int, int]]:
@@ -276,6 +280,12 @@ def _first_records(store: OperationalStore, stream: str) -> dict[int, int]:
 
 def _told(store: OperationalStore, query: str, *columns: str, **of: Any) -> list[tuple[Any, ...]]:
     return sorted(store.query(query, after=0, page=_PAGE, **of).select(columns).rows(), key=repr)
+
+
+def _alarms(store: OperationalStore) -> list[tuple[Any, ...]]:
+    table = store.table("hf_alarm")
+    assert table is not None
+    return sorted(table.select(_ALARM).rows(), key=repr)
 
 
 def _corrections(store: OperationalStore, stream: str, batch_seq: int, first: int) -> list[tuple[Any, ...]]:
