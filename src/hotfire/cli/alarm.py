@@ -89,6 +89,12 @@ def alarm_table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from table(names, rows)
 
 
+def called(one: Mapping[str, Any]) -> str:
+    """The rule, asset and channel of an alarm as they can be typed: the channel only where the rule does not name it."""
+    rule, channel = one["rule"], one["channel"]
+    return f"{rule}@{one['asset']}" + ("" if channel is None or rule == f"{channel}.limit" else f"/{channel}")
+
+
 def _list_lines(found: Sequence[Mapping[str, Any]], *, over: bool) -> Iterator[str]:
     if not found:
         yield "There never was an alarm." if over else f"No alarm. Those that are over: {hint('alarm list --all')}"
@@ -127,7 +133,7 @@ def _show_lines(one: Mapping[str, Any]) -> Iterator[str]:
     yield click.style(f"Alarm {one['alarm_id']}: {one['severity']}, {one['state']}", bold=True)
     if one["message"]:
         yield f"  {printable(one['message'])}"
-    yield f"  rule      {one['rule']}@{one['asset']}" + (f"/{one['channel']}" if one["channel"] else "")
+    yield f"  rule      {called(one)}"
     yield f"  stream    {one['stream']}"
     yield f"  raised    {_raised(one)}"
     if one["value"] is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hotfire.cli.alarm import called
 from hotfire.cli.balance import chosen
 from hotfire.cli.command import Command
 from hotfire.cli.instant import lasting_ns
@@ -183,17 +184,18 @@ def _lines(what: ActionName, who: str, came: Sequence[Came]) -> Iterator[str]:
     if not came:
         yield "No alarm waits for that."
     for one in came:
-        alarm, (rule, asset, _) = one.alarm, one.meant.point
-        called = f"{alarm.alarm_id if alarm else '-'}  {printable(rule)}@{printable(asset)}"
+        alarm, (rule, asset, channel) = one.alarm, one.meant.point
+        name = called({"rule": rule, "asset": asset, "channel": channel or None})
+        named = f"{alarm.alarm_id if alarm else '-'}  {printable(name)}"
         match one.status:
             case "done":
                 until_ns = alarm.inhibited_until_ns if alarm else None
                 until = f" until {iso(until_ns)[:19]}Z" if until_ns and what == "shelve" else ""
-                yield f"{called}  {_DONE[what]} by {printable(who)}{until}: {one.state}"
+                yield f"{named}  {_DONE[what]} by {printable(who)}{until}: {one.state}"
             case "refused":
-                yield f"{called}  not {_DONE[what]}. {one.why}"
+                yield f"{named}  not {_DONE[what]}. {one.why}"
             case _:
-                yield f"{called}  asked for, and not done yet"
+                yield f"{named}  asked for, and not done yet"
     waits = sum(one.status == "pending" for one in came)
     if waits:
         yield f"The process that owns the store has not taken {counted(waits, 'action')} within 5 s. It will: nothing is lost."

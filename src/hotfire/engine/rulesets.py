@@ -61,7 +61,7 @@ def entered(contract: Contract, before: Chains, now: Mapping[str, str]) -> Enter
 
 def ruleset(contract: Contract, chains: Chains) -> Ruleset:
     """The detectors of a contract's limits and of rules files, by the event time from which on they hold."""
-    files = [_times([compiled(file, text, contract) for text in texts]) for file, texts in sorted(chains.items())]
+    files = [validity([compiled(file, text, contract) for text in texts]) for file, texts in sorted(chains.items())]
     starts = sorted({BEGINNING_NS, *(since for file in files for since, _ in file)})
     limits = contract_rules(contract) if contract.kind == "telemetry" else ()
     editions = []
@@ -88,7 +88,7 @@ def chains_of(text: str) -> Chains:
     return dict(msgspec.json.decode(text, type=list[tuple[str, list[str]]]))
 
 
-def _times(files: Sequence[RulesFile]) -> list[tuple[int, RulesFile]]:
+def validity(files: Sequence[RulesFile]) -> list[tuple[int, RulesFile]]:
     """From which event time on each text of one file holds: the first from the beginning."""
     return [(BEGINNING_NS if not at else one.valid_from_ns or BEGINNING_NS, one) for at, one in enumerate(files)]
 

@@ -76,6 +76,10 @@ SELECT a.alarm_id, a.rule, a.asset, a.channel, e.what, e.at_ns, e.severity, e.st
 JOIN hf_alarm_event e ON e.alarm_id = a.alarm_id
 WHERE a.stream = :stream AND e.at_ns IS NOT NULL ORDER BY a.alarm_id, e.number;
 
+-- name: newest_row
+-- The greatest event time of one stream; null where it has no rows.
+SELECT max(clock_ns) AS clock_ns FROM hf_asset WHERE stream = :stream;
+
 -- name: alarm_action
 -- What became of something that was asked of an alarm.
 SELECT state, refusal FROM hf_alarm_action WHERE action_id = :action_id;
