@@ -88,7 +88,7 @@ class Bench:
         """The conditions in the store."""
         with closing(self.stand.store()) as store:
             page = store.query("conditions", stream="readings", revision=1, after=0, page=10**6)
-            rows = page.drop("id", "shard").rename({"limit_value": "limit"}).iter_rows(named=True)
+            rows = page.drop("id", "shard", "batch_seq").rename({"limit_value": "limit"}).iter_rows(named=True)
             return told(Condition(**row) for row in rows)
 
     def over_files(self, sent: Sequence[Record], batch: int) -> list[Condition]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "backfill": ("hotfire.cli.backfill:backfill", "bring in what live has missed, apart from it"),
     "replay": ("hotfire.cli.replay:replay", "prove that the engine, run again, gives the same ledger"),
     "backtest": ("hotfire.cli.backtest:backtest", "try rules on history: what they would have raised"),
+    "rejudge": ("hotfire.cli.rejudge:rejudge", "judge the past by today's rules, beside what was said then"),
     "quarantine": ("hotfire.cli.quarantine:quarantine", "list, show, count, replay and discard rejected rows"),
     "contract": ("hotfire.cli.contract:contract", "lint contracts, or infer a draft from data"),
     "sql": ("hotfire.cli.sql:sql", "ask the tables and the lake, read-only"),

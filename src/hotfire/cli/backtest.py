@@ -101,12 +101,7 @@ def _inside(faults: tuple[Fault, ...], asked: Asked) -> list[Fault]:
 
 def _changed(came: Tried) -> Difference | None:
     """From the other version of the rules to this one; None where there is none."""
-    from hotfire.alarm.compare import difference
-
-    if len(came.found) == 1:
-        return None
-    new, old = came.found
-    return difference(old.conditions, new.conditions)
+    return came.found[0].against(came.found[1]) if len(came.found) > 1 else None
 
 
 def _document(came: Tried, scored: Score | None, changed: Difference | None) -> dict[str, Any]:
@@ -117,6 +112,7 @@ def _document(came: Tried, scored: Score | None, changed: Difference | None) -> 
         "version": file.version,
         "rows": found.rows,
         "late": found.late,
+        "rejected": found.rejected,
         "hours": round(found.hours, 6),
         "asset_hours": round(found.asset_hours, 6),
         "conditions": [condition_document(one) for one in found.conditions],

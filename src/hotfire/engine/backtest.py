@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from hotfire.alarm.compare import Difference, difference
 from hotfire.engine.watch import Ruleset, Watch
 from hotfire.rows import BACKFILL
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from hotfire.contract.model import Contract
     from hotfire.engine.feed import Fed
+    from hotfire.engine.labels import Score
     from hotfire.engine.traces import Traces
     from hotfire.findings import Change, Condition
 
@@ -39,8 +41,10 @@ class Backtest:
         conditions: by when they were raised; one that has not returned still held at the end.
         rows: that were accepted, late ones included.
         late: rows behind their asset's clock: they are part of no condition.
+        rejected: records that the contract rejects, or takes for a row that is there already; of history none.
         hours: of event time in which rows came, from any asset; pauses longer than an hour are not counted.
         asset_hours: the same of each asset, summed.
+        score: against labelled faults; None where there were none to hold it against.
     """
 
     stream: str
@@ -48,8 +52,10 @@ class Backtest:
     conditions: tuple[Condition, ...]
     rows: int
     late: int
+    rejected: int
     hours: float
     asset_hours: float
+    score: Score | None = None
 
     @property
     def per_hour(self) -> float | None:
@@ -65,6 +71,10 @@ class Backtest:
     def of(self, rule: str) -> tuple[Condition, ...]:
         """The conditions of one rule."""
         return tuple(one for one in self.conditions if one.rule == rule)
+
+    def against(self, old: Backtest) -> Difference:
+        """What other rules found in the same rows, and what of it is new or gone."""
+        return difference(old.conditions, self.conditions)
 
     def rate(self, number: int) -> float | None:
         """So many, in an hour."""
@@ -106,6 +116,7 @@ class Coverage:
     contract: Contract
     rows: int = 0
     late: int = 0
+    rejected: int = 0
     _spans: list[tuple[int, int]] = field(default_factory=list)
     _last: dict[tuple[str, str], int] = field(default_factory=dict)
     _asset_ns: int = 0
@@ -115,6 +126,7 @@ class Coverage:
         asset, time = self.contract.identity[:2]
         in_turn = fed.rows if fed.shard.startswith(BACKFILL) else fed.rows.filter(~pl.col("late"))
         self.rows += fed.rows.height
+        self.rejected += fed.rejected
         self.late += fed.rows.height - in_turn.height
         if in_turn.is_empty():
             return
@@ -168,7 +180,7 @@ def in_order(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 
 
 def _told(one: Evaluation, coverage: Coverage) -> Backtest:
-    counted = (coverage.rows, coverage.late, coverage.hours, coverage.asset_hours)
+    counted = (coverage.rows, coverage.late, coverage.rejected, coverage.hours, coverage.asset_hours)
     return Backtest(one.contract.stream, one.rules(), in_order(one.found.values()), *counted)
 
 

@@ -43,11 +43,13 @@ class Fed:
             ones in the order of their arrival.
         shard: under which name detectors remember their assets.
         repair: they came out of quarantine.
+        rejected: how many records that came with them the contract rejects, or takes for a row that is there already.
     """
 
     rows: pl.DataFrame
     shard: str = LIVE
     repair: bool = False
+    rejected: int = 0
 
 
 def narrowed(contract: Contract, rulesets: Iterable[Ruleset]) -> Contract:
@@ -61,18 +63,26 @@ def narrowed(contract: Contract, rulesets: Iterable[Ruleset]) -> Contract:
 
 
 def of_source(contract: Contract, narrow: Contract, source: Source, clock: Clock) -> Iterator[Fed]:
-    """All that a source has, judged as if it were all that its stream ever got.
+    """All that a source has, judged as if it were all that its stream ever got."""
+    return of_accepted(narrow, _accepted(contract, narrow, source, clock))
 
-    What was accepted is remembered for as long as a copy of it could still reach a detector; a copy that comes later is
-    taken for another late row.
+
+def of_accepted(narrow: Contract, accepted: Iterator[tuple[pl.DataFrame, int]]) -> Iterator[Fed]:
+    """Rows that a contract has accepted, in order of arrival, told apart and marked.
+
+    They are remembered for as long as a copy could still reach a detector; one that comes later is taken for another late
+    row.
+
+    Args:
+        accepted: `row_no` and the storage columns; and how many records they came from.
     """
-    memory = Memory(empty_assets(), window_ns=max(WINDOW_NS, contract.reorder_ns), capacity=_ENDLESS)
+    memory = Memory(empty_assets(), window_ns=max(WINDOW_NS, narrow.reorder_ns), capacity=_ENDLESS)
     recent = _Recent(narrow, memory.window_ns)
-    for rows in _ahead(_accepted(contract, narrow, source, clock)):
+    for rows, records in _ahead(accepted):
         fates = sort_out(narrow, rows, memory, Stored(recent.find, recent.carried))
         memory = fates.memory
         recent.keep(fates.stored, memory.assets)
-        yield Fed(_sorted(narrow, fates.stored))
+        yield Fed(_sorted(narrow, fates.stored), rejected=records - fates.stored.height)
 
 
 def of_past(narrow: Contract, store: Store, lake: Lake, *, lake_only: bool, present: Sequence[str]) -> Iterator[Fed]:
@@ -89,6 +99,16 @@ def of_past(narrow: Contract, store: Store, lake: Lake, *, lake_only: bool, pres
         rows = some.rows.drop("row_no").with_row_index("row_no")
         rows = pl.concat([empty, rows], how="diagonal")
         yield Fed(_sorted(narrow, rows), some.remembered_as, some.repair)
+
+
+def stored_rows(narrow: Contract, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that were stored once, as accepted ones, in their order; columns that they have not are empty."""
+    known = [one.storage for one in narrow.columns if one.storage in rows.columns]
+    numbered = rows.select(known).with_row_index("row_no")
+    schema = {name: dtype for name, dtype in _schema(narrow).items() if name != "late"}
+    return pl.concat(
+        [pl.DataFrame(schema=schema), numbered.cast({name: schema[name] for name in known})], how="diagonal"
+    )
 
 
 def within(fed: Iterable[Fed], contract: Contract, since_ns: int | None, until_ns: int | None) -> Iterator[Fed]:
@@ -131,12 +151,13 @@ class _Recent:
             self._most = 2 * self._rows + _MANY
 
 
-def _accepted(contract: Contract, narrow: Contract, source: Source, clock: Clock) -> Iterator[pl.DataFrame]:
+def _accepted(contract: Contract, narrow: Contract, source: Source, clock: Clock) -> Iterator[tuple[pl.DataFrame, int]]:
     position: Position = {}
     names = ["row_no", *(one.storage for one in narrow.columns)]
     while (read := source.poll(position)) is not None:
         position = {**position, **{part.place.key: part.after() for part in read.span.parts}}
-        yield judged(contract, read, read.received_at_ns or clock.now_ns()).verdict.rows.select(names)
+        verdict = judged(contract, read, read.received_at_ns or clock.now_ns()).verdict
+        yield verdict.rows.select(names), read.span.rows
 
 
 def _markers(contract: Contract, store: Store, lake: Lake) -> Mapping[str, int]:

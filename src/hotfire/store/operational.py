@@ -18,6 +18,7 @@ from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
 from hotfire.store.outbox import StoreOutbox
+from hotfire.store.revisions import Revisions
 from hotfire.store.sql import positional
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class OperationalStore:
         self._lent = False
         self.alarms = AlarmBook(connection, self, clock)
         self.outbox = StoreOutbox(connection, self)
+        self.revisions = Revisions(connection, self)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""

@@ -29,7 +29,7 @@ _FINDING = {
     "kind": _TEXT,
     "message": _TEXT,
 }
-_CONDITION = {
+CONDITION = {
     "stream": _TEXT,
     "revision": _NUMBER,
     "shard": _TEXT,
@@ -73,10 +73,10 @@ def write_conditions(connection: Connection, stream: str, revision: int, batch_s
         )
         for one in last.values()
     ]
-    source, parameters = connection.given(pl.DataFrame(rows, schema=_CONDITION, orient="row"))
+    source, parameters = connection.given(pl.DataFrame(rows, schema=CONDITION, orient="row"))
     changes = ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
     connection.query(
-        f"INSERT INTO hf_condition ({', '.join(_CONDITION)}) SELECT * FROM {source} AS c WHERE TRUE "
+        f"INSERT INTO hf_condition ({', '.join(CONDITION)}) SELECT * FROM {source} AS c WHERE TRUE "
         f"ON CONFLICT (stream, revision, shard, rule, asset, channel, number) DO UPDATE SET {changes}",
         parameters,
     )

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING
 
 from hotfire.detect.rules import compiled, stream_of
 from hotfire.engine.backtest import Backtest, backtest
-from hotfire.engine.feed import narrowed, of_past, of_source, within
+from hotfire.engine.feed import narrowed, of_accepted, of_past, of_source, stored_rows, within
 from hotfire.engine.rulesets import ruleset
 from hotfire.engine.traces import Traces
 from hotfire.errors import UserError
+from hotfire.source.files import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
+
+    from hotfire.clock import Clock
     from hotfire.contract.model import Contract
     from hotfire.detect.rules import RulesFile
     from hotfire.engine.feed import Fed
     from hotfire.engine.watch import Ruleset
-    from hotfire.source.files import FileSource
+    from hotfire.protocols import Source
     from hotfire.workspace.wiring import Workspace
 
 
@@ -61,7 +65,7 @@ class Tried:
     files: Sequence[RulesFile]
     found: Sequence[Backtest]
     traces: Traces | None
-    problems: Sequence[UserError]
+    problems: Sequence[UserError] = ()
 
 
 def text_of(path: Path) -> tuple[str, str]:
@@ -90,10 +94,24 @@ def tried(workspace: Workspace, asked: Asked) -> Tried:
     if contract.kind == "entity":
         raise UserError(f"{stream} holds entities; rules are about telemetry.", "Name another --stream.")
     if asked.places:
-        source = workspace.files(contract, asked.places)
-        return _on(contract, asked, lambda narrow: of_source(contract, narrow, source, workspace.clock), source)
+        return tried_on(contract, asked, workspace.files(contract, asked.places), workspace.clock)
     with workspace.store.steady():
         return _on_history(workspace, contract, asked)
+
+
+def tried_on(contract: Contract, asked: Asked, source: Source, clock: Clock) -> Tried:
+    """Try rules on what a source has, as if that were all that its stream ever got."""
+
+    def feed(narrow: Contract) -> Iterator[Fed]:
+        return of_source(contract, narrow, source, clock)
+
+    came = _on(contract, asked, feed)
+    return replace(came, problems=source.problems) if isinstance(source, FileSource) else came
+
+
+def tried_on_rows(contract: Contract, asked: Asked, rows: pl.DataFrame) -> Tried:
+    """Try rules on rows that were stored once, in their order."""
+    return _on(contract, asked, lambda narrow: of_accepted(narrow, iter([(stored_rows(narrow, rows), rows.height)])))
 
 
 def _on_history(workspace: Workspace, contract: Contract, asked: Asked) -> Tried:
@@ -110,19 +128,17 @@ def _on_history(workspace: Workspace, contract: Contract, asked: Asked) -> Tried
     def history(narrow: Contract) -> Iterator[Fed]:
         return of_past(narrow, workspace.store, workspace.lake, lake_only=only, present=present)
 
-    return _on(contract, asked, history, None)
+    return _on(contract, asked, history)
 
 
-def _on(
-    contract: Contract, asked: Asked, feed: Callable[[Contract], Iterator[Fed]], source: FileSource | None
-) -> Tried:
+def _on(contract: Contract, asked: Asked, feed: Callable[[Contract], Iterator[Fed]]) -> Tried:
     files = [compiled(name, text, contract) for name, text in asked.rules]
     rulesets = [_ruleset(contract, name, text, limits=asked.limits) for name, text in asked.rules]
     narrow = narrowed(contract, rulesets)
     fed = within(feed(narrow), narrow, asked.since_ns, asked.until_ns)
     traces = Traces.of(narrow, rulesets) if asked.traced else None
     found = backtest(narrow, rulesets, fed, traces)
-    return Tried(contract, files, found, traces, source.problems if source else ())
+    return Tried(contract, files, found, traces)
 
 
 def _ruleset(contract: Contract, name: str, text: str, *, limits: bool) -> Ruleset:

@@ -16,7 +16,8 @@ AND batch_seq >= :first AND batch_seq <= :last ORDER BY id;
 
 -- name: conditions
 -- A page of the conditions of one stream, in one revision of the ledger.
-SELECT id, shard, rule, asset, channel, number, level, severity, raised_at_ns, returned_at_ns, value, limit_value, message
+SELECT id, shard, rule, asset, channel, number, level, severity, raised_at_ns, returned_at_ns, value, limit_value,
+       message, batch_seq
 FROM hf_condition WHERE stream = :stream AND revision = :revision AND id > :after ORDER BY id LIMIT :page;
 
 -- name: rules
@@ -108,3 +109,16 @@ SELECT target, CAST(sum(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS bigint
        CAST(sum(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END) AS bigint) AS given_up,
        max(CASE WHEN state <> 'sent' AND error <> '' THEN error END) AS error
 FROM hf_outbox GROUP BY target ORDER BY target;
+
+-- name: revisions
+-- The revisions of one stream's ledger of conditions after the first, which is the engine's own, in order.
+SELECT revision, contract, rules, since_ns, until_ns, conditions, reach, job_id, judged_at_ns FROM hf_revision
+WHERE stream = :stream ORDER BY revision;
+
+-- name: conditions_as_of
+-- A page of the conditions of one stream in the revision that was the newest at an instant.
+SELECT id, revision, shard, rule, asset, channel, number, level, severity, raised_at_ns, returned_at_ns, value,
+       limit_value, message, batch_seq
+FROM hf_condition WHERE stream = :stream AND id > :after AND revision = (
+    SELECT coalesce(max(revision), 1) FROM hf_revision WHERE stream = :stream AND judged_at_ns <= :as_of
+) ORDER BY id LIMIT :page;
