@@ -25,11 +25,13 @@ from hotfire.findings import SEVERITIES
 )
 @click.option("--stream", shell_complete=complete_stream, help="Only alarms of this stream.")
 def sentinel(min_severity: str, stream: str | None) -> Answer:
-    """Look once: end what is shelved, look for silent assets, and list the alarms that ask for attention.
+    """Look once: end what is shelved, look for silent assets, send notices, and list the alarms that ask for attention.
 
     Exit 1 where there are any. An alarm asks for attention while it is active or not acknowledged, and nothing keeps it
     silent. Continuous is `hotfire up`; beside it this one only lists.
     """
+    import structlog
+
     from hotfire.workspace.alarms import document
     from hotfire.workspace.rounds import go_round
     from hotfire.workspace.wiring import Workspace
@@ -37,9 +39,10 @@ def sentinel(min_severity: str, stream: str | None) -> Answer:
     settings = settings_of()
     streams = chosen(settings, stream)
     with Workspace(settings) as workspace:
-        found = go_round(workspace, streams, min_severity)
+        found = go_round(workspace, streams, min_severity, structlog.get_logger())
     alarms = [document(one) for one in found.alarms]
     answer = {"alarms": alarms, "milder": found.milder, "min_severity": min_severity, "acted": found.acted}
+    answer["sent"] = found.sent
     return Answer(answer, _lines(answer), 1 if alarms else 0)
 
 
