@@ -23,6 +23,9 @@ _ALARM = re.compile(r"[0-9a-f]{1,12}|[^/]+@.+")
 """How an alarm is named: a file with such a name needs its line."""
 
 
+_MOST_NS = 86_400 * 10**9
+
+
 @click.command(cls=Command)
 @click.argument("place", metavar="FILE:LINE|ALARM")
 @click.option("--around", default="10s", show_default=True, metavar="TIME", help="Of an alarm: rows so far about it.")
@@ -38,7 +41,7 @@ def why(place: str, around: str) -> Answer:
 
     file, _, line = place.rpartition(":")
     if not (file and line.isdecimal()) and _ALARM.fullmatch(place):
-        return why_alarm(settings_of(), place, lasting_ns("--around", around))
+        return why_alarm(settings_of(), place, _around_ns(around))
     if not file or not line.isdecimal() or int(line) < 1:
         what = f"{place} is not FILE:LINE, and names no alarm."
         raise UserError(what, "Write it as incoming/burn-1.csv:811 (lines count from 1), or as an alarm's id.")
@@ -46,6 +49,14 @@ def why(place: str, around: str) -> Answer:
         found = list(trace(workspace, file, int(line)))
     document: dict[str, Any] = {"place": place, "fate": found[0].fate, "found": [_document(one) for one in found]}
     return Answer(document, _lines(place, found))
+
+
+def _around_ns(text: str) -> int:
+    """How much event time is shown around a trip."""
+    around_ns = lasting_ns("--around", text)
+    if around_ns > _MOST_NS:
+        raise UserError(f"--around {text} is more than a day.", "Ask the table: hotfire sql")
+    return around_ns
 
 
 def _document(one: Traced) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _lines(found: Trip, document: Mapping[str, Any]) -> Iterator[str]:
         if alarm[name]:
             yield f"  {name.ljust(9)} {printable(alarm[name])}"
     yield ""
-    yield from _table(found, document["rows"], units)
+    yield from _table(found, document)
     alarm_id = alarm["alarm_id"]
     yield f"Next: {hint(f'alarm show {alarm_id}')}"
 
@@ -136,20 +136,38 @@ def _said(found: Trip, unit: str | None) -> Iterator[str]:
         yield "  limit     no longer known: its text is not in the store"
         return
     if found.levels:
-        yield f"  limit     {_limits(found.levels)}" + (f" [{unit}]" if unit else "")
+        per = "/s" if rule.detector == "rate_of_change" else ""
+        yield f"  limit     {_limits(found.levels)}" + (f" [{unit}{per}]" if unit else "")
     if found.context:
         yield f"  context   {printable(found.context)}"
     if rule.parameters.get("when"):
         yield f"  when      {printable(rule.parameters['when'])}"
     if rule.only:
         yield f"  while     {printable(rule.only)}"
+    if counts := [*_delays(rule), *_parameters(rule)]:
+        yield f"  counts    {', '.join(counts)}"
+
+
+def _delays(rule: Rule) -> Iterator[str]:
     delays = rule.delays
-    waits = [f"{delays.min_violations} rows in a row"] if delays.min_violations > 1 else []
-    waits += [f"for {_seconds(delays.on_ns)}"] if delays.on_ns else []
-    waits += [f"over after {_seconds(delays.off_ns)}"] if delays.off_ns else []
-    waits += [f"deadband {rule.parameters['deadband']:g}"] if rule.parameters.get("deadband") else []
-    if waits:
-        yield f"  counts    {', '.join(waits)}"
+    if delays.min_violations > 1:
+        yield f"{delays.min_violations} rows in a row"
+    for what, ns in (("for", delays.on_ns), ("over after", delays.off_ns), ("settle", rule.settle_ns)):
+        if ns:
+            yield f"{what} {_seconds(ns)}"
+
+
+def _parameters(rule: Rule) -> Iterator[str]:
+    """The detector's own numbers and names, as they are called."""
+    for name, value in rule.parameters.items():
+        if not value or name in ("when", "contexts"):
+            continue
+        if name.endswith("_ns"):
+            yield f"{name.removesuffix('_ns').replace('_', ' ')} {_seconds(value)}"
+        elif isinstance(value, tuple):
+            yield f"{name} {', '.join(map(str, value))}"
+        else:
+            yield f"{name.replace('_', ' ')} {value:g}"
 
 
 def _limits(levels: Sequence[Level]) -> str:
@@ -176,9 +194,9 @@ def _entered(version: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"            {since}{entered}{version['kind']} {version['hash'][:12]}"
 
 
-def _table(found: Trip, rows: Sequence[Mapping[str, Any]], units: Mapping[str, str]) -> Iterator[str]:
-    """The rows nearest to the trip."""
-    raised = found.shown.listed.alarm.raised_at_ns
+def _table(found: Trip, document: Mapping[str, Any]) -> Iterator[str]:
+    """The rows nearest to the trip, and what happened without one."""
+    raised, rows, units = found.shown.listed.alarm.raised_at_ns, document["rows"], document["units"]
     first = found.rows[found.time].search_sorted(raised)
     near = rows[max(0, first - _NEAR) : first + _NEAR]
     if not near:
@@ -186,6 +204,12 @@ def _table(found: Trip, rows: Sequence[Mapping[str, Any]], units: Mapping[str, s
         return
     names = [f"{one.name} [{units[one.name]}]" if one.name in units else one.name for one in found.columns]
     shown = [(row["at"], *(row[one.name] for one in found.columns), ", ".join(row["events"])) for row in near]
-    yield from table(("event time", *names, ""), shown)
+    at = {row["at"] for row in near}
+    shown += [
+        (event["at"], *(None for _ in names), event["what"])
+        for event in document["alarm"]["events"]
+        if event["at"] and event["at"] not in at and near[0]["at"] < event["at"] < near[-1]["at"]
+    ]
+    yield from table(("event time", *names, ""), sorted(shown, key=lambda row: str(row[0]).removesuffix("Z")))
     if len(near) < len(rows):
         yield f"... {len(rows):,} rows, of which {len(near)} are shown: --json has them all"

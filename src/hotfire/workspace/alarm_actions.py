@@ -97,21 +97,20 @@ def meant(workspace: Workspace, text: str) -> Meant:
     streams = workspace.settings.streams
     found = [one for stream in streams for one in _open_points(workspace, stream, text)]
     found = found or [one for stream in streams for one in _points(workspace, stream, text)]
-    if len(found) > 1:
-        names = ", ".join(sorted({f"{one.point[0]}@{one.point[1]}/{one.point[2]}" for one in found}))
-        raise UserError(f"{text} may be several: {names}.", "Name the channel, or the alarm by its id.")
-    if not found:
-        raise _unknown(workspace, text)
-    return found[0]
+    return _only(workspace, text, found)
 
 
 def called(workspace: Workspace, text: str) -> Alarm:
     """As `meant`; where a rule, asset and channel have no open alarm, their newest. UserError where they never had one."""
-    one = meant(workspace, text)
-    alarm = by_id(workspace, one.alarm_id) if one.alarm_id else newest(workspace, one.stream, one.point)
-    if alarm is None:
+    if "@" not in text:
+        return by_id(workspace, text)
+    streams = workspace.settings.streams
+    found = [one for stream in streams for one in _open_points(workspace, stream, text)]
+    known = found or [one for stream in streams for one in _points(workspace, stream, text)]
+    alarms = {one: alarm for one in known if (alarm := newest(workspace, one.stream, one.point)) is not None}
+    if known and not alarms:
         raise UserError(f"There never was an alarm {text}.", "Those that are over are in `hotfire alarm list --all`.")
-    return alarm
+    return alarms[_only(workspace, text, list(alarms))]
 
 
 def unacknowledged(workspace: Workspace, streams: Iterable[str], rule: str, asset: str) -> list[Meant]:
@@ -171,6 +170,16 @@ def _came(workspace: Workspace, one: Meant, state: str, refusal: str) -> Came:
         return Came(one, by_id(workspace, one.alarm_id) if one.alarm_id else None, "pending")
     alarm = by_id(workspace, one.alarm_id) if one.alarm_id else newest(workspace, one.stream, one.point)
     return Came(one, alarm, "refused" if state == "refused" else "done", refusal)
+
+
+def _only(workspace: Workspace, text: str, found: Sequence[Meant]) -> Meant:
+    """The one that is meant. UserError where it is none, or several."""
+    if len(found) > 1:
+        names = ", ".join(sorted({f"{one.point[0]}@{one.point[1]}/{one.point[2]}" for one in found}))
+        raise UserError(f"{text} may be several: {names}.", "Name the channel, or the alarm by its id.")
+    if not found:
+        raise _unknown(workspace, text)
+    return found[0]
 
 
 def _point(alarm: Alarm) -> tuple[str, str, str]:

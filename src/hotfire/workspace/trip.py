@@ -58,7 +58,8 @@ def trip(workspace: Workspace, alarm: Alarm, around_ns: int) -> Trip:
     """How an alarm came about.
 
     Args:
-        around_ns: how much event time is shown before and after the row that confirmed it.
+        around_ns: how much event time is shown before and after the row that confirmed it; where no row came after that,
+            until the condition had returned for so long.
 
     Raises:
         UserError: it never was raised.
@@ -77,7 +78,10 @@ def trip(workspace: Workspace, alarm: Alarm, around_ns: int) -> Trip:
     batch = _batch(workspace, alarm, conditions)
     rule = held(workspace, alarm.stream, alarm.rule, at_ns, batch, alarm.opened_at_ns)
     contract = workspace.contract_in_use(alarm.stream)
-    rows = _rows(workspace, contract, alarm.asset, at_ns, around_ns)
+    returned_ns = conditions["returned_at_ns"][0] if conditions.height else None
+    rows = _rows(workspace, contract, alarm.asset, at_ns, (at_ns - around_ns, at_ns + around_ns + 1))
+    if returned_ns is not None and rows.filter(pl.col(contract.identity[1]) > at_ns).is_empty():
+        rows = _rows(workspace, contract, alarm.asset, at_ns, (at_ns - around_ns, returned_ns + around_ns + 1))
     levels, context = _in_force(rule, contract, rows, at_ns)
     told = (conditions.rows(named=True), findings.rows(named=True), _columns(rule.rule, contract))
     return Trip(whole, rule, levels, context, batch, *told, rows, contract.identity[1])
@@ -93,10 +97,9 @@ def _batch(workspace: Workspace, alarm: Alarm, conditions: pl.DataFrame) -> Mapp
     return None
 
 
-def _rows(workspace: Workspace, contract: Contract, asset: str, at_ns: int, around_ns: int) -> pl.DataFrame:
-    """The stored rows of an asset around an instant, from the lake where the store let go of them."""
-    stream, (name, time) = contract.stream, contract.identity[:2]
-    since_ns, until_ns = at_ns - around_ns, at_ns + around_ns + 1
+def _rows(workspace: Workspace, contract: Contract, asset: str, at_ns: int, bounds_ns: tuple[int, int]) -> pl.DataFrame:
+    """The stored rows of an asset between bounds, those nearest to an instant, from the lake where the store let go of them."""
+    stream, (name, time), (since_ns, until_ns) = contract.stream, contract.identity[:2], bounds_ns
     only, before_ns = workspace.settings.stream(stream).lake_only, cleared_before(workspace.store, stream)
     found = pl.DataFrame(schema=ddl.schema(contract))
     if not only:
