@@ -112,7 +112,7 @@ def _document(came: Tried, scored: Score | None, changed: Difference | None) -> 
         "version": file.version,
         "rows": found.rows,
         "late": found.late,
-        "rejected": found.rejected,
+        "left_out": found.left_out,
         "hours": round(found.hours, 6),
         "asset_hours": round(found.asset_hours, 6),
         "conditions": [condition_document(one) for one in found.conditions],

@@ -31,7 +31,7 @@ def lines(
     """
     found, file = came.found[0], came.files[0]
     behind = f", {found.late:,} of them late" if found.late else ""
-    behind += f", {found.rejected:,} rejected" if found.rejected else ""
+    behind += f", {found.left_out:,} left out" if found.left_out else ""
     hours = f"{found.hours:,.1f} h ({found.asset_hours:,.1f} of all assets)"
     yield f"{found.stream}: {counted(found.rows, 'row')}{behind}, {hours}      {seconds:.1f} s"
     yield from _by_rule(came.found)

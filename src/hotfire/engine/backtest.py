@@ -41,7 +41,7 @@ class Backtest:
         conditions: by when they were raised; one that has not returned still held at the end.
         rows: that were accepted, late ones included.
         late: rows behind their asset's clock: they are part of no condition.
-        rejected: records that the contract rejects, or takes for a row that is there already; of history none.
+        left_out: records that the contract rejects, or takes for a row that is there already; of history none.
         hours: of event time in which rows came, from any asset; pauses longer than an hour are not counted.
         asset_hours: the same of each asset, summed.
         score: against labelled faults; None where there were none to hold it against.
@@ -52,7 +52,7 @@ class Backtest:
     conditions: tuple[Condition, ...]
     rows: int
     late: int
-    rejected: int
+    left_out: int
     hours: float
     asset_hours: float
     score: Score | None = None
@@ -116,7 +116,7 @@ class Coverage:
     contract: Contract
     rows: int = 0
     late: int = 0
-    rejected: int = 0
+    left_out: int = 0
     _spans: list[tuple[int, int]] = field(default_factory=list)
     _last: dict[tuple[str, str], int] = field(default_factory=dict)
     _asset_ns: int = 0
@@ -126,7 +126,7 @@ class Coverage:
         asset, time = self.contract.identity[:2]
         in_turn = fed.rows if fed.shard.startswith(BACKFILL) else fed.rows.filter(~pl.col("late"))
         self.rows += fed.rows.height
-        self.rejected += fed.rejected
+        self.left_out += fed.left_out
         self.late += fed.rows.height - in_turn.height
         if in_turn.is_empty():
             return
@@ -180,7 +180,7 @@ def in_order(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 
 
 def _told(one: Evaluation, coverage: Coverage) -> Backtest:
-    counted = (coverage.rows, coverage.late, coverage.rejected, coverage.hours, coverage.asset_hours)
+    counted = (coverage.rows, coverage.late, coverage.left_out, coverage.hours, coverage.asset_hours)
     return Backtest(one.contract.stream, one.rules(), in_order(one.found.values()), *counted)
 
 

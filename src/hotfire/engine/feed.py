@@ -43,13 +43,13 @@ class Fed:
             ones in the order of their arrival.
         shard: under which name detectors remember their assets.
         repair: they came out of quarantine.
-        rejected: how many records that came with them the contract rejects, or takes for a row that is there already.
+        left_out: how many records that came with them the contract rejects, or takes for a row that is there already.
     """
 
     rows: pl.DataFrame
     shard: str = LIVE
     repair: bool = False
-    rejected: int = 0
+    left_out: int = 0
 
 
 def narrowed(contract: Contract, rulesets: Iterable[Ruleset]) -> Contract:
@@ -77,12 +77,12 @@ def of_accepted(narrow: Contract, accepted: Iterator[tuple[pl.DataFrame, int]]) 
         accepted: `row_no` and the storage columns; and how many records they came from.
     """
     memory = Memory(empty_assets(), window_ns=max(WINDOW_NS, narrow.reorder_ns), capacity=_ENDLESS)
-    recent = _Recent(narrow, memory.window_ns)
+    recent = Recent(narrow, memory.window_ns)
     for rows, records in _ahead(accepted):
         fates = sort_out(narrow, rows, memory, Stored(recent.find, recent.carried))
         memory = fates.memory
         recent.keep(fates.stored, memory.assets)
-        yield Fed(_sorted(narrow, fates.stored), rejected=records - fates.stored.height)
+        yield Fed(_sorted(narrow, fates.stored), left_out=records - fates.stored.height)
 
 
 def of_past(narrow: Contract, store: Store, lake: Lake, *, lake_only: bool, present: Sequence[str]) -> Iterator[Fed]:
@@ -120,13 +120,17 @@ def within(fed: Iterable[Fed], contract: Contract, since_ns: int | None, until_n
         yield replace(one, rows=one.rows.filter(inside))
 
 
-class _Recent:
-    """Accepted rows, for as long as the engine may ask for them."""
+class Recent:
+    """Accepted rows, for as long as the engine may ask for them: `rows` many at present.
+
+    Args:
+        window_ns: as far back behind their asset's clock.
+    """
 
     def __init__(self, contract: Contract, window_ns: int) -> None:
         self._contract, self._window_ns = contract, window_ns
         self._frames = [pl.DataFrame(schema=_schema(contract)).drop("row_no", "late")]
-        self._rows, self._most = 0, _MANY
+        self.rows, self._most = 0, _MANY
 
     def find(self, identities: pl.DataFrame) -> pl.DataFrame:
         """As `Stored.find`."""
@@ -141,14 +145,14 @@ class _Recent:
     def keep(self, rows: pl.DataFrame, assets: pl.DataFrame) -> None:
         """Hold rows, and let go of those that are too old, now and then."""
         self._frames.append(rows.select(one.storage for one in self._contract.columns))
-        self._rows += rows.height
-        if self._rows > self._most:
+        self.rows += rows.height
+        if self.rows > self._most:
             asset, time = self._contract.identity[:2]
             clocks = assets.select(pl.col("asset").alias(asset), least=pl.col("clock_ns") - self._window_ns)
             held = pl.concat(self._frames).join(clocks, on=asset, how="left")
             self._frames = [held.filter(pl.col(time) >= pl.col("least")).drop("least")]
-            self._rows = self._frames[0].height
-            self._most = 2 * self._rows + _MANY
+            self.rows = self._frames[0].height
+            self._most = 2 * self.rows + _MANY
 
 
 def _accepted(contract: Contract, narrow: Contract, source: Source, clock: Clock) -> Iterator[tuple[pl.DataFrame, int]]:
