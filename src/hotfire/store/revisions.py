@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from hotfire.alarm.splice import Entry
     from hotfire.store.connection import Connection, Transactions
 
+_TEXT, _NUMBER = pl.String(), pl.Int64()
+_REVISION = {
+    "stream": _TEXT,
+    "revision": _NUMBER,
+    "contract": _TEXT,
+    "rules": _TEXT,
+    "since_ns": _NUMBER,
+    "until_ns": _NUMBER,
+    "conditions": _NUMBER,
+    "reach": _TEXT,
+    "job_id": _TEXT,
+    "judged_at_ns": _NUMBER,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:
@@ -48,17 +62,18 @@ class Revisions:
 
     def add(self, one: Revision, entries: Sequence[Entry]) -> None:
         """Write a revision whole, in one transaction; the same one counts once. For the owner of the store only."""
-        row = [one.stream, one.revision, one.contract, one.rules, one.since_ns, one.until_ns, len(entries)]
-        row += [one.reach, one.job_id, one.judged_at_ns]
+        row = (one.stream, one.revision, one.contract, one.rules, one.since_ns, one.until_ns, len(entries))
+        made = pl.DataFrame([(*row, one.reach, one.job_id, one.judged_at_ns)], schema=_REVISION, orient="row")
         conditions = [_row(one, entry) for entry in entries]
 
         def added() -> None:
-            made = self._connection.query(
-                f"INSERT INTO hf_revision VALUES ({', '.join('?' * len(row))}) "
+            source, parameters = self._connection.given(made)
+            fresh = self._connection.query(
+                f"INSERT INTO hf_revision SELECT * FROM {source} AS r WHERE TRUE "
                 "ON CONFLICT DO NOTHING RETURNING revision",
-                row,
+                parameters,
             )
-            if made.height and conditions:
+            if fresh.height and conditions:
                 self._connection.ingest("hf_condition", pl.DataFrame(conditions, schema=CONDITION, orient="row"))
 
         self._run.writing(added)

@@ -119,6 +119,8 @@ def _on_history(workspace: Workspace, contract: Contract, asked: Asked) -> Tried
     used = workspace.contract_in_use(contract.stream)
     if used.major != contract.major:
         contract = used
+    for one in asked.rules:
+        compiled(*one, contract)
     if workspace.store.query("shards", stream=contract.stream).is_empty():
         hint = f"Name files: --from PLACE, or ingest first: hotfire ingest {contract.stream}"
         raise UserError(f"The stream {contract.stream} has no history yet.", hint)
