@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
 
 from hotfire.engine.backtest import Backtest
 from hotfire.testing import backtest
 from hotfire.workspace.templates import create
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 REST, BURN = (1.0, 0.0, 25.0, 92.0), (210.0, 95.0, 640.0, 92.0)
