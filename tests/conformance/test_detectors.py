@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hotfire.detect import DETECTORS
-from hotfire.detect.rules import compiled
 from hotfire.protocols import Detector
-from hotfire.testing.detector_suite import BURNS, DetectorSuite
+from hotfire.testing.detector_suite import DetectorSuite, detector_of
 
 RULES = {
     "limit": [
@@ -47,28 +46,10 @@ RULES = {
     ],
 }
 EVERY = [
-    pytest.param((name, text), id=f"{name}-{number}")
+    pytest.param((name, keys), id=f"{name}-{number}")
     for name, texts in RULES.items()
-    for number, text in enumerate(texts)
+    for number, keys in enumerate(texts)
 ]
-
-
-def made(name: str, text: str) -> Detector:
-    rule = "\n".join(f"    {part}" for part in _parts(text))
-    file = f"stream: burns\nversion: 1\nrules:\n  - name: tried\n    detector: {name}\n{rule}\n"
-    return DETECTORS[name](compiled("rules/burns.yaml", file, BURNS).rules[0])
-
-
-def _parts(text: str) -> list[str]:
-    """The keys of a rule that is written in one line."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(letter, 0)
-        if letter == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts]
 
 
 class TestDetectors(DetectorSuite):
@@ -76,8 +57,8 @@ class TestDetectors(DetectorSuite):
 
     @pytest.fixture(params=EVERY)
     def detector(self, request: pytest.FixtureRequest) -> Detector:
-        name, text = request.param
-        return made(name, text)
+        name, keys = request.param
+        return detector_of(name, keys)
 
 
 def test_every_detector_is_tried() -> None:

@@ -55,7 +55,9 @@ def _judge_column(doc: Document, contract: Contract, column: Column) -> None:
     place, name = setting_of(doc, column, "limits"), f"{column.name}.hotfire.limits"
     scale = _scale(doc, place, name, column)
     _judge_settings(doc, place, name, column.limits)
-    _judge_levels(doc, place, name, column.limits, scale)
+    written = column.limits.get("deadband", 0)
+    deadband = float(written) if type(written) in (int, float) else 0.0
+    _judge_levels(doc, place, name, column.limits, scale, deadband)
     contexts = column.limits.get("context", [])
     if not isinstance(contexts, list):
         doc.error((*place, "context"), name, "`context` is not a list", _EXAMPLE)
@@ -70,7 +72,7 @@ def _judge_column(doc: Document, contract: Contract, column: Column) -> None:
         own = {key: value for key, value in context.items() if key != "when"}
         for key in own.keys() - {*SEVERITIES}:
             doc.error((*where, key), name, f"no such severity `{key}`", did_you_mean(key, SEVERITIES))
-        _judge_levels(doc, where, name, own, scale)
+        _judge_levels(doc, where, name, own, scale, deadband)
 
 
 def _scale(doc: Document, place: Path, name: str, column: Column) -> units.Conversion | None:
@@ -95,7 +97,7 @@ def _judge_settings(doc: Document, place: Path, name: str, limits: Mapping[str, 
         doc.error((*place, key), name, f"no such setting `{key}`", did_you_mean(key, KEYS))
     deadband, count = limits.get("deadband", 0), limits.get("min_violations", 1)
     if type(deadband) not in (int, float) or deadband < 0:
-        doc.error((*place, "deadband"), name, "`deadband` is not a number from 0", "in the channel's unit")
+        doc.error((*place, "deadband"), name, "`deadband` is not a number from 0", "in the unit of the limits")
     if type(count) is not int or count < 1:
         doc.error((*place, "min_violations"), name, "`min_violations` is not a count from 1", "1 raises at once")
     for key in limits.keys() & {"on_delay", "off_delay"}:
@@ -106,7 +108,12 @@ def _judge_settings(doc: Document, place: Path, name: str, limits: Mapping[str, 
 
 
 def _judge_levels(
-    doc: Document, place: Path, name: str, limits: Mapping[str, Any], scale: units.Conversion | None
+    doc: Document,
+    place: Path,
+    name: str,
+    limits: Mapping[str, Any],
+    scale: units.Conversion | None,
+    deadband: float,
 ) -> None:
     """Each severity's low and high: numbers, around each other, each within the next severer one's."""
     lows: list[tuple[str, float]] = []
@@ -120,6 +127,9 @@ def _judge_levels(
         if any(type(value) not in (int, float) for value in level.values()):
             doc.error(where, name, f"a limit of `{severity}` is not a number", "write it without quotes")
             continue
+        if len(level) == 2 and level["high"] > level["low"] and level["high"] - level["low"] <= 2 * deadband:
+            message = f"`deadband` ({deadband:g}) is half of what lies between low and high of {severity}, or more"
+            doc.error((*place, "deadband"), name, message, "no reading would keep both limits again")
         levels = {side: scale(value) if scale else float(value) for side, value in level.items()}
         lows += [(severity, levels["low"])] if "low" in levels else []
         highs += [(severity, levels["high"])] if "high" in levels else []

@@ -39,20 +39,18 @@ class Bounds:
                 self._highs[index, table] = np.inf if level.high is None else level.high
         self.inner = self._lows.max(initial=-np.inf), self._highs.min(initial=np.inf)
 
-    def says(self, values: NDArray[np.float64], table: NDArray[np.int64] | None) -> list[NDArray[np.int8]]:
+    def says(self, values: NDArray[np.float64], table: NDArray[np.int64] | None) -> NDArray[np.int8]:
         """What each severity says of each value, as `hold.held` takes it; of NaN, nothing that counts.
 
         Args:
             table: the one that holds of each value, shape (values,); None: the first of all.
         """
-        found = []
-        for low, high in self._each(table):
-            broken = ((values > high) | (values < low)).astype(np.int8)
-            if self._deadband:
-                kept = (values <= high - self._deadband) & (values >= low + self._deadband)
-                found.append(broken - kept.astype(np.int8))
-            else:
-                found.append(2 * broken - 1)
+        low, high = (side[:, :1] if table is None else side[:, table] for side in (self._lows, self._highs))
+        broken = ((values > high) | (values < low)).view(np.int8)
+        if not self._deadband:
+            return 2 * broken - np.int8(1)
+        kept = (values <= high - self._deadband) & (values >= low + self._deadband)
+        found: NDArray[np.int8] = broken - kept.view(np.int8)
         return found
 
     def passed(
@@ -71,10 +69,3 @@ class Bounds:
     def named(self, severities: NDArray[np.int64]) -> list[str | None]:
         """Severities by their indexes; None for -1."""
         return [None if index < 0 else self.severities[index] for index in severities.tolist()]
-
-    def _each(
-        self, table: NDArray[np.int64] | None
-    ) -> list[tuple[NDArray[np.float64] | np.float64, NDArray[np.float64] | np.float64]]:
-        if table is None:
-            return list(zip(self._lows[:, 0], self._highs[:, 0], strict=True))
-        return [(low[table], high[table]) for low, high in zip(self._lows, self._highs, strict=True)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hotfire import units
@@ -127,8 +128,7 @@ class Entry:
         """How numbers of the rule become numbers in its channels' unit, and `per` it."""
         asked = self.fields.get("unit")
         own = [self.contract.column(one).unit for one in channels]
-        spelt = {unit and units.parse(unit) for unit in own}
-        if len(spelt) > 1:
+        if len({*own}) > 1 and len({unit and units.parse(unit) for unit in own}) > 1:
             listed = ", ".join(f"{name} [{unit or '-'}]" for name, unit in zip(channels, own, strict=True))
             self.wrong("channels", f"the channels have no unit in common: {listed}", "write one rule for each unit")
             return float
@@ -170,6 +170,11 @@ class Entry:
             message = "is half of the room between low and high, or more: the condition would hardly return"
             self.doc.warn((*self.place, "deadband"), label, message, "make it smaller")
         return tuple(found)
+
+    def difference(self, key: str, scale: Scale) -> float:
+        """A number from 0 that is added to others, in the channel's unit: 9 degF of it are 5 degC."""
+        span = replace(scale, offset=Fraction(0)) if isinstance(scale, units.Conversion) else scale
+        return self.scaled(key, span, self.number(key, 0.0))
 
     def scaled(self, key: str, scale: Scale, value: float) -> float:
         """A number of the rule in its channels' unit."""

@@ -46,7 +46,7 @@ class Expression:
         if gate is not None:
             says[gate == 0] = -1
         rows = np.flatnonzero(telling(truth >= 0, gate))
-        turns = held(self.rule.delays, self._channel, [says[rows]], rows, readings, states)
+        turns = held(self.rule.delays, self._channel, says[None, rows], rows, readings, states)
         return self._found(readings, rows[turns.at], turns.levels >= 0)
 
     def bare(self, readings: Readings) -> list[Finding]:

@@ -39,7 +39,7 @@ _DELAYS = ("for", "on_delay", "off_delay", "min_violations")
 def _limit(entry: Entry) -> Rule:
     channels = entry.channels()
     scale = entry.scale(channels)
-    deadband = _difference(entry, "deadband", scale)
+    deadband = entry.difference("deadband", scale)
     levels = entry.levels(scale, deadband)
     contexts = _contexts(entry, scale, deadband)
     if not levels and not any(inner for _, inner in contexts):
@@ -70,7 +70,7 @@ def _contexts(entry: Entry, scale: Scale, deadband: float) -> tuple[tuple[str, t
 def _rate_of_change(entry: Entry) -> Rule:
     channels = entry.channels()
     scale = entry.scale(channels, "/s")
-    deadband = _difference(entry, "deadband", scale)
+    deadband = entry.difference("deadband", scale)
     levels = entry.levels(scale, deadband)
     if not levels:
         entry.wrong("warning", "the rule has no limits", "warning: {high: 3}, a second")
@@ -84,7 +84,7 @@ def _stuck(entry: Entry) -> Rule:
     tolerance = entry.number("tolerance", 0.0)
     if tolerance:
         both = tuple(dict.fromkeys((*channels, *siblings)))
-        tolerance = _difference(entry, "tolerance", entry.scale(both))
+        tolerance = entry.difference("tolerance", entry.scale(both))
     elif "unit" in entry.fields:
         entry.wrong("unit", "there is no `tolerance` that it is of", "leave it out")
     if set(channels) == set(siblings) and len(channels) == 1:
@@ -119,11 +119,6 @@ def _expression(entry: Entry) -> Rule:
     return entry.rule(
         entry.severity(), channels, f"{{asset}}: {quoted}{value} ({{severity}})", entry.delays(), when=when
     )
-
-
-def _difference(entry: Entry, key: str, scale: Scale) -> float:
-    """A number from 0 that is added to others or taken from them, in the channels' unit."""
-    return entry.scaled(key, lambda value: scale(value) - scale(0.0), entry.number(key, 0.0))
 
 
 FORMS: Mapping[str, Form] = {

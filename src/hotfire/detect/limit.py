@@ -73,10 +73,9 @@ class Limit:
         rows = rows[telling(~np.isnan(values[rows]), None if gate is None else gate[rows])]
         says = self._bounds.says(values[rows], self._table(readings, rows))
         if gate is not None:
-            for one in says:
-                one[gate[rows] == 0] = -1
+            says[:, gate[rows] == 0] = -1
         turns = held(self.rule.delays, channel, says, rows, readings, states)
-        return self._told(channel, readings, rows[turns.at], turns.levels)
+        return self._told(channel, readings, rows[turns.at], turns.levels) if len(turns.at) else []
 
     def _told(self, channel: str, readings: Readings, rows: NDArray[np.int64], levels: NDArray[np.int64]) -> Placed:
         values = readings.numbers(channel)[rows]

@@ -93,7 +93,7 @@ class Readings:
     edges: NDArray[np.int64]
     times: NDArray[np.int64]
     _rows: pl.DataFrame
-    _order: pl.Series | None
+    _order: NDArray[np.uint32] | None
     _numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _truth: dict[str, NDArray[np.int8]] = field(default_factory=dict)
     _extents: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -108,10 +108,10 @@ class Readings:
             assets, sizes = runs["value"], runs["len"]
         else:
             groups = rows.select(asset).with_row_index("at").group_by(asset).agg("at").sort(asset)
-            assets, sizes, order = groups[asset], groups["at"].list.len(), groups["at"].explode()
+            assets, sizes, order = groups[asset], groups["at"].list.len(), groups["at"].explode().to_numpy()
         edges = np.concatenate([[0], np.cumsum(sizes.to_numpy(), dtype=np.int64)])
-        times = rows[time] if order is None else rows[time].gather(order)
-        return cls(contract, tuple(assets), edges, times.to_numpy(), rows, order)
+        times = rows[time].to_numpy()
+        return cls(contract, tuple(assets), edges, times if order is None else times[order], rows, order)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -138,9 +138,9 @@ class Readings:
     def columns(self, names: Collection[str], rows: NDArray[np.int64] | None = None) -> pl.DataFrame:
         """Some of the contract's columns, as expressions see them, of some rows; None: of all."""
         chosen = [one for one in self.contract.columns if one.name in names]
-        order: Any = self._order
+        order: NDArray[Any] | None = self._order
         if rows is not None:
-            order = rows if order is None else order.gather(rows)
+            order = rows if order is None else order[rows]
         found = [self._rows[one.storage].cast(FRAME_TYPES[one.type]).alias(one.name) for one in chosen]
         return pl.DataFrame(found if order is None else [one.gather(order) for one in found])
 
@@ -148,9 +148,8 @@ class Readings:
         """A channel's values, NaN where there is none, shape (rows,)."""
         found = self._numbers.get(channel)
         if found is None:
-            values = self._rows[channel].cast(pl.Float64).fill_null(np.nan)
-            values = values if self._order is None else values.gather(self._order)
-            found = self._numbers[channel] = values.to_numpy()
+            values = self._rows[channel].cast(pl.Float64).to_numpy()
+            found = self._numbers[channel] = values if self._order is None else values[self._order]
         return found
 
     def extent(self, channel: str) -> tuple[float, float]:
@@ -176,6 +175,13 @@ class Readings:
 def elapsed(since: NDArray[np.int64], until: NDArray[np.int64]) -> NDArray[np.uint64]:
     """The nanoseconds from each instant to a later one; exact where they lie centuries apart, too."""
     return (until - since).view(np.uint64)
+
+
+def changed(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values differ from the one before, shape (values,); the first of all does."""
+    found = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=found[1:])
+    return found
 
 
 def lasts(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:

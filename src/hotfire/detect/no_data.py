@@ -100,7 +100,7 @@ class NoData:
         since = _since(channel, states, readings, (rows, has_value[rows], closed))
         silence = elapsed(since, readings.times[rows])
         says = np.where(has_value[rows] | closed, -1, silence > self._timeout_ns).astype(np.int8)
-        at, levels = held(AT_ONCE, channel, [says], rows, readings, states)
+        at, levels = held(AT_ONCE, channel, says[None], rows, readings, states)
         raised = levels >= 0
         severities = [self.rule.levels[0].severity if one else None for one in raised.tolist()]
         seconds, limits = np.where(raised, silence[at] / 1e9, np.nan), np.full(len(at), self._timeout_ns / 1e9)

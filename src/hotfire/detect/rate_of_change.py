@@ -93,8 +93,7 @@ class RateOfChange:
         rates = self._rates(channel, states, readings, rows, closed)
         told = np.flatnonzero(closed | ~np.isnan(rates))
         rows, rates, says = rows[told], rates[told], self._bounds.says(rates[told], None)
-        for one in says:
-            one[closed[told]] = -1
+        says[:, closed[told]] = -1
         at, levels = held(self.rule.delays, channel, says, rows, readings, states)
         limits = self._bounds.passed(rates[at], levels, None)
         unit = f"{readings.contract.column(channel).unit or ''}/s"

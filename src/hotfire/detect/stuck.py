@@ -97,7 +97,7 @@ class Stuck:
         says = np.where(stands, 1, np.where(differs, -1, 0)).astype(np.int8)
         kept = np.minimum(count, self._min_rows)
         _remember((_RUNS, channel, memory), states, readings, line, differs, (since, kept))
-        turns = held(AT_ONCE, channel, [says], line.rows, readings, states)
+        turns = held(AT_ONCE, channel, says[None], line.rows, readings, states)
         severities = [None if index < 0 else self.rule.levels[index].severity for index in turns.levels.tolist()]
         unit = readings.contract.column(channel).unit
         told = Told(line.rows[turns.at], severities, line.values[turns.at], unit=unit)

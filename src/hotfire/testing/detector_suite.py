@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotfire.contract.model import Column, Contract
+from hotfire.detect import DETECTORS
 from hotfire.detect.model import Readings, State
+from hotfire.detect.rules import compiled
 from hotfire.findings import SEVERITIES, Finding
 from hotfire.protocols import Detector
 
@@ -151,6 +153,12 @@ class DetectorSuite:
         """No rows find nothing."""
         assert detector.step({}, readings([])) == []
         assert detector.bare(readings([])) == []
+
+
+def detector_of(name: str, keys: str) -> Detector:
+    """A detector for `BURNS`, from the keys of its rule as they stand in one line of YAML."""
+    text = f"stream: burns\nversion: 1\nrules:\n  - {{name: tried, detector: {name}, {keys}}}\n"
+    return DETECTORS[name](compiled("rules/burns.yaml", text, BURNS).rules[0])
 
 
 def readings(rows: Sequence[Row]) -> Readings:
