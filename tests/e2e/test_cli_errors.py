@@ -46,6 +46,8 @@ COMMAND_LINES = [
     ["up", "--no-browser", "--host", "0.0.0.0"],  # noqa: S104 - that is what is refused
     ["replay", "nothing"],
     ["backfill", "nothing"],
+    ["backtest", "nowhere.yaml"],
+    ["rejudge", "nothing"],
     ["backup", "."],
     ["restore", "nowhere"],
     ["ingst"],

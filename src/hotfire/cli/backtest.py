@@ -54,7 +54,7 @@ def backtest(
     them, everything.
     """
     from hotfire.cli.backtest_lines import lines
-    from hotfire.engine.labels import read_labels, score
+    from hotfire.engine.labels import read_labels
     from hotfire.workspace.backtests import Asked, tried
     from hotfire.workspace.wiring import Workspace
 
@@ -67,7 +67,7 @@ def backtest(
         started_ns = workspace.clock.now_ns()
         came = tried(workspace, asked)
         seconds = (workspace.clock.now_ns() - started_ns) / 1e9
-    scored = None if faults is None else score(came.found[0], faults)
+    scored = None if faults is None else came.found[0].scored(faults).score
     changed = _changed(came)
     new = len(came.found[0].conditions if changed is None else changed.added)
     document = {**_document(came, scored, changed), "seconds": round(seconds, 3)}

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from hotfire.alarm.compare import Difference, difference
+from hotfire.engine.labels import Fault, Score, score
 from hotfire.engine.watch import Ruleset, Watch
 from hotfire.rows import BACKFILL
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from hotfire.contract.model import Contract
     from hotfire.engine.feed import Fed
-    from hotfire.engine.labels import Score
     from hotfire.engine.traces import Traces
     from hotfire.findings import Change, Condition
 
@@ -75,6 +75,10 @@ class Backtest:
     def against(self, old: Backtest) -> Difference:
         """What other rules found in the same rows, and what of it is new or gone."""
         return difference(old.conditions, self.conditions)
+
+    def scored(self, faults: Sequence[Fault]) -> Backtest:
+        """The same, held against labelled faults."""
+        return replace(self, score=score(self.conditions, self.asset_hours, faults))
 
     def rate(self, number: int) -> float | None:
         """So many, in an hour."""

@@ -15,7 +15,6 @@ from hotfire.errors import UserError
 from hotfire.simulate.faults import DELAYS, SHARES
 
 if TYPE_CHECKING:
-    from hotfire.engine.backtest import Backtest
     from hotfire.findings import Condition
 
 GRACE_NS = 15_000_000_000
@@ -100,20 +99,20 @@ class Score:
     false_per_asset_hour: float | None
 
 
-def score(found: Backtest, faults: Sequence[Fault]) -> Score:
-    """Hold the conditions of a backtest against labelled faults."""
+def score(conditions: Sequence[Condition], asset_hours: float, faults: Sequence[Fault]) -> Score:
+    """Hold conditions that were found in so many hours of assets against labelled faults."""
     delays: dict[str, list[float]] = {kind: [] for kind in sorted({one.kind for one in faults})}
     missed = []
     for fault in faults:
-        raised = [one.raised_at_ns for one in found.conditions if fault.found_by(one)]
+        raised = [one.raised_at_ns for one in conditions if fault.found_by(one)]
         if raised:
             delays[fault.kind].append((min(raised) - fault.since_ns) / 1e9)
         else:
             missed.append(fault)
     labelled = {kind: sum(one.kind == kind for one in faults) for kind in delays}
     by_kind = tuple(Found(kind, labelled[kind], tuple(sorted(own))) for kind, own in delays.items())
-    false = tuple(one for one in found.conditions if not any(fault.over(one) for fault in faults))
-    return Score(by_kind, tuple(missed), false, len(false) / found.asset_hours if found.asset_hours else None)
+    false = tuple(one for one in conditions if not any(fault.over(one) for fault in faults))
+    return Score(by_kind, tuple(missed), false, len(false) / asset_hours if asset_hours else None)
 
 
 def read_labels(name: str, text: str) -> tuple[Fault, ...]:

@@ -113,13 +113,17 @@ def reach_of(text: str) -> Reach:
 
 
 def _gone_on(newest: Iterable[Entry], engine: Iterable[Entry], reach: Reach) -> list[Entry]:
-    """The account of a revision as far as it reaches, and the engine's own from there on."""
+    """The account of a revision as far as it reaches, and the engine's own from there on.
+
+    A condition of the engine that was raised before goes on only where it holds by the revision, too.
+    """
     judged, own = _by_asset(newest), _by_asset(engine)
     found: list[Entry] = []
     for key in sorted(judged.keys() | own.keys()):
         edge_ns = reach[key] + 1 if key in reach else BEGINNING_NS
-        stretches = [(BEGINNING_NS, edge_ns, judged.get(key, [])), (edge_ns, FOREVER_NS, own.get(key, []))]
-        found += spliced(stretches)
+        holds = {one.point for one in judged.get(key, []) if one.condition.level is not None}
+        since = [one for one in own.get(key, []) if one.condition.raised_at_ns >= edge_ns or one.point in holds]
+        found += spliced([(BEGINNING_NS, edge_ns, judged.get(key, [])), (edge_ns, FOREVER_NS, since)])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from hotfire.contract.model import Contract, wire
 from hotfire.contract.odcs import compile_contract
 from hotfire.detect.rules import stream_of
 from hotfire.engine.backtest import Backtest
-from hotfire.engine.labels import read_labels, score
+from hotfire.engine.labels import read_labels
 from hotfire.errors import UserError
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.source.formats.reading import Wanted
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Place: TypeAlias = str | PathLike[str]
 Rows: TypeAlias = pl.DataFrame | Sequence[Mapping[str, Any]] | Place | Sequence[Place]
 _BATCH = 100_000
+_MAJOR = re.compile(r"^version: *[\"']?([0-9]+)", re.MULTILINE)
 
 
 def backtest(
@@ -71,7 +73,7 @@ def backtest(
     for problem in came.problems:
         raise problem
     found = came.found[0]
-    return found if labels is None else replace(found, score=score(found, read_labels(*_text(labels))))
+    return found if labels is None else found.scored(read_labels(*_text(labels)))
 
 
 def _text(given: Place) -> tuple[str, str]:
@@ -93,7 +95,8 @@ def _contract(given: Contract | Place | None, name: str, text: str) -> Contract:
     if given is None:
         return load_contract(current(start=_folder(name)).folder, stream_of(name, text))
     if isinstance(given, str) and "\n" in given:
-        return compile_contract([("contract", given)])
+        major = _MAJOR.search(given)
+        return compile_contract([(f"v{major[1] if major else 1}.yaml", given)])
     path = Path(given)
     if not path.is_dir():
         return compile_contract([text_of(path)])

@@ -171,7 +171,7 @@ def test_faults_are_found_event_by_event() -> None:
         condition(400, None, number=5),
         condition(30, 40, asset="B"),
     ]
-    came = score(Backtest("s", ("high",), tuple(found), 1, 0, 0, 1.0, 2.0), faults)
+    came = score(found, 2.0, faults)
     assert [(one.kind, one.labelled, one.found, one.delays_s) for one in came.by_kind] == [
         ("dropout", 1, 1, (15.0,)),
         ("spike", 3, 1, (3.0,)),
