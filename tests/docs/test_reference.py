@@ -19,7 +19,7 @@ from hotfire.contract.model import Type
 from hotfire.lake.trouble import ADVICE
 from hotfire.store import postgresql_trouble, sqlite_connection
 from hotfire.store.sqlite import SqliteStore
-from hotfire.workspace.model import CHOICES, KEYS
+from hotfire.workspace.keys import CHOICES, KEYS
 from hotfire.workspace.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,8 +18,12 @@ DAY = "2026-03-01"
 """Of times that are written without a date."""
 
 _TYPES: dict[str, Any] = {
-    **{"string": pl.String, "timestamp": pl.Int64, "date": pl.Date},
-    **{"integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean},
+    "string": pl.String,
+    "timestamp": pl.Int64,
+    "date": pl.Date,
+    "integer": pl.Int64,
+    "number": pl.Float64,
+    "boolean": pl.Boolean,
 }
 
 

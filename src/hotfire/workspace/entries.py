@@ -7,7 +7,8 @@ from typing import Any
 
 from hotfire.contract.model import STREAM_NAMES, is_stream_name
 from hotfire.errors import SettingsError
-from hotfire.workspace.model import ARRAYS, MaintenanceSettings, NotifySettings
+from hotfire.workspace.keys import ARRAYS
+from hotfire.workspace.model import MaintenanceSettings, NotifySettings
 
 _TAKES: Mapping[str, tuple[str, ...]] = {"webhook": ("url", "secret"), "apprise": ("url",), "log": ()}
 """What a kind of target is told with; all but the signature must be there."""

@@ -13,11 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 from hotfire.contract.model import STREAM_NAMES, is_stream_name
 from hotfire.errors import SettingsError, UserError
 from hotfire.workspace.entries import by_name, target, window
+from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS
 from hotfire.workspace.kinds import SAID, TEXTS, fitting
 from hotfire.workspace.model import (
-    ARRAYS,
-    CHOICES,
-    KEYS,
     AlarmSettings,
     ClockSettings,
     EngineSettings,

@@ -21,7 +21,12 @@ ENGINES = (Path(__file__).parents[2] / "golden" / "contract" / "engine_telemetry
         ("low: 40", "low: forty", "a limit of `critical` is not a number", "without quotes"),
         ("low: 40", "low: 290", "a low limit is not below a high limit", "every reading would be an alarm"),
         ("high: 285", "high: 305", "high of warning (305) does not lie below high of critical (300)", "milder"),
-        ("deadband: 2", "deadband: 130", "`deadband` (130) is half of what lies between low and high of critical", "keep"),
+        (
+            "deadband: 2",
+            "deadband: 130",
+            "`deadband` (130) is half of what lies between low and high of critical",
+            "keep",
+        ),
         ("min_violations: 3", "min_violations: true", "`min_violations` is not a count from 1", "1 raises at once"),
         ("min_violations: 3", "off_delay: soon", "'soon' is not a duration", "`500 ms`"),
         ("min_violations: 3", "unit: degC", "degC cannot be converted to bar", ""),

@@ -18,7 +18,7 @@ from hotfire.notify.log import LogNotifier
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.outbox_suite import notice
 from hotfire.testing.receiver import receiver
-from hotfire.workspace.model import CHOICES
+from hotfire.workspace.keys import CHOICES
 from hotfire.workspace.notify import NOTIFIERS, notifiers, routing
 from hotfire.workspace.settings import load
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotfire.errors import SettingsError, UserError
-from hotfire.workspace.model import ARRAYS, CHOICES, KEYS, Key
+from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS
+from hotfire.workspace.model import Key
 from hotfire.workspace.settings import current, find, load
 from hotfire.workspace.values import Secret
 
