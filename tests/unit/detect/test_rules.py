@@ -61,7 +61,7 @@ def test_a_whole_file() -> None:
     high, low = 299.9219422528237, 34.473786465841805
     assert rule.levels == (Level("warning", None, 275.79029172673444), Level("critical", low, high))
     assert rule.parameters["deadband"] == 2.0684271879505083
-    assert rule.parameters["contexts"] == (("phase = 'standby'", (Level("critical", None, 310.26407819257623),)),)
+    assert rule.parameters["contexts"] == (("phase = 'standby'", (Level("critical", None, 310.2640781925763),)),)
     assert rule.delays == Delays(3, 500_000_000, 2_000_000_000)
     assert (rule.only, rule.settle_ns) == ("temperature > 0", 5_000_000_000)
     assert rule.about == About(latch=True, runbook="https://wiki.example/pressure", owner="propulsion")
