@@ -27,7 +27,7 @@ COMMANDS = {
     "quarantine": ("hotfire.cli.quarantine:quarantine", "list, show, count, replay and discard rejected rows"),
     "contract": ("hotfire.cli.contract:contract", "lint contracts, or infer a draft from data"),
     "sql": ("hotfire.cli.sql:sql", "ask the tables and the lake, read-only"),
-    "why": ("hotfire.cli.why:why", "tell the fate of one line of one file"),
+    "why": ("hotfire.cli.why:why", "tell the fate of one line of a file, or how an alarm came about"),
     "alarm": ("hotfire.cli.alarm:alarm", "list, show, acknowledge and silence alarms"),
     "sentinel": ("hotfire.cli.sentinel:sentinel", "one look for cron and CI: exit 1 where an alarm is open"),
     "backup": ("hotfire.cli.backup:backup", "write store and lake of one moment into a folder"),

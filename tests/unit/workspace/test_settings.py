@@ -118,7 +118,7 @@ def test_a_whole_table_can_be_one_variable(ws: Path) -> None:
 
 MISTAKES: list[tuple[str, Mapping[str, str], Mapping[str, Any], str, str]] = [
     ("[stroe]\nurl = 'x'", {}, {}, "hotfire.toml: there is no setting 'stroe'", "Did you mean store?"),
-    ("[foo]", {}, {}, "'foo'", "Known: workspace, store, lake, engine, http, streams, notify, maintenance."),
+    ("[foo]", {}, {}, "'foo'", "Known: workspace, store, lake, engine, http, alarms, streams, notify, maintenance."),
     ("store = 'x'", {}, {}, "store is 'x', not a table", ""),
     ("[store.url]\nx = 1", {}, {}, "store.url is no table", ""),
     ("[engine]\nbatch_rows = '5'", {}, {}, "engine.batch_rows is '5', not a whole number above 0", ""),
