@@ -100,7 +100,6 @@ def test_a_whole_file() -> None:
         ),
         ("{high: 4000}", "{hihg: 4000}", 11, "warning: needs `low`, `high` or both", "{low: 40, high: 300}"),
         ("low: 500", "low: 4200", 12, "critical: a low limit is not below a high limit", "every reading"),
-        ("deadband: 30", "deadband: 2000", 13, "deadband: is more than half of the room", "it could never return"),
         ("deadband: 30", "deadband: -1", 13, "-1 is not a number from 0", ""),
         ("phase = 'standby'", "fase = 'standby'", 15, "there is no column `fase`", "did you mean `phase`?"),
         (
@@ -299,3 +298,10 @@ def test_every_detector_has_a_form() -> None:
     for form in FORMS.values():
         assert len({*form.keys, *COMMON}) == len(form.keys) + len(COMMON)
     assert {*SEVERITIES} <= {*FORMS["limit"].keys} & {*FORMS["rate_of_change"].keys}
+
+
+def test_a_deadband_without_room_is_warned_of() -> None:
+    """The rule can be used; a condition that hardly returns is probably not meant."""
+    file, remarks = read_rules("r.yaml", WHOLE.replace("deadband: 30", "deadband: 2000"), BURNS)
+    assert file is not None
+    assert [(one.line, one.level) for one in remarks] == [(13, "warning")]
