@@ -32,7 +32,7 @@ demo: $(READY) ## a guided first look: a workspace is made, filled, balanced and
 	@$(BIN)/hotfire demo
 
 test: $(READY) ## all tests, then all checks
-	@$(BIN)/pytest -n $(WORKERS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal
 	@$(MAKE) --no-print-directory check
 
 check: $(READY) ## lint, format, types and layers
@@ -54,7 +54,7 @@ crash: $(READY) ## kill -9 at random instants, CRASHES times
 soak: $(READY) ## an hour of 1,000 rows a second: memory and files stay bounded
 	HOTFIRE_SOAK_S=$(SOAK_S) $(BIN)/pytest -s -m soak --timeout=7200
 
-docs: $(READY) ## the generated pages of docs/reference
+docs: $(READY) ## what is generated of the pages in docs
 	$(BIN)/python docs/generate.py
 
 lock: $(READY) ## requirements.lock, brought up to what pyproject.toml asks for

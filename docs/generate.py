@@ -1,14 +1,22 @@
-"""Writes the generated pages of docs/reference. `make docs` runs it; a test holds them fresh."""
+"""Writes what is generated of the documentation. `make docs` runs it; a test holds it fresh."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 
+from hotfire.alarm import machine
+from hotfire.alarm.model import AlarmState, Inhibition, Refusal
 from hotfire.cli import hotfire
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
+STATES = get_args(AlarmState)
+STATUSES = [machine.Status(*one) for one in product((False, True), (False, True), (False, True), get_args(Inhibition))]
+SILENT = {machine.state_name(status) for status in STATUSES if status.inhibited_by}
 
 
 def commands() -> str:
@@ -19,6 +27,15 @@ def commands() -> str:
         for name, text in _helps(hotfire, click.Context(hotfire, info_name="hotfire", terminal_width=100))
     ]
     return "\n".join(parts)
+
+
+def alarms() -> str:
+    """The page about alarms, its diagram and tables drawn anew from the transition table."""
+    page = (DOCS / "concepts" / "alarms.md").read_text("utf-8")
+    for name, text in {"diagram": _diagram(), "states": _states(), "transitions": _transitions()}.items():
+        before, begin, rest = page.partition(f"<!-- generated: {name} -->\n")
+        page = f"{before}{begin}\n{text}\n\n{''.join(rest.partition('<!-- end -->')[1:])}"
+    return page
 
 
 def _helps(command: click.Command, context: click.Context) -> list[tuple[str, str]]:
@@ -32,9 +49,84 @@ def _helps(command: click.Command, context: click.Context) -> list[tuple[str, st
     return found
 
 
-PAGES = {"commands.md": commands}
+def _steps() -> Iterable[tuple[str, str, str | None]]:
+    """State before, what happens, state after (None: refused), of every status that there can be in an alarm's life."""
+    for status in STATUSES:
+        before = machine.state_name(status)
+        for signal in get_args(machine.Signal):
+            yield before, signal, machine.state_name(machine.follow(status, signal)[0])
+        for action in get_args(machine.ActionName):
+            taken = machine.act(status, action)
+            yield before, action, None if isinstance(taken, Refusal) else machine.state_name(taken[0])
+
+
+def _diagram() -> str:
+    """The states as Mermaid draws them; those that are heard in one box."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for before, on, after in _steps():
+        if after in (None, before):
+            continue
+        crosses = (before in SILENT) != (after in SILENT)
+        ends = ("heard" if crosses and one not in SILENT else one for one in (before, after))
+        labels = arrows.setdefault((next(ends), next(ends)), [])
+        label = f"{on} (latched)" if on == "returned" and after and after.startswith("LATCH") else on
+        labels += [] if label in labels else [label]
+    inside = [pair for pair in arrows if not {*pair} & {"heard", *SILENT}]
+    drawn = [*(f"        {one}" for one in _arrows(inside, arrows)), "    }"]
+    drawn += [f"    {one}" for one in _arrows([pair for pair in arrows if pair not in inside], arrows)]
+    begun = ["```mermaid", "stateDiagram-v2", "    state heard {", "        [*] --> NORMAL"]
+    return "\n".join([*begun, *drawn, "```"])
+
+
+def _arrows(pairs: Iterable[tuple[str, str]], labels: Mapping[tuple[str, str], list[str]]) -> list[str]:
+    order = ("heard", *STATES)
+    ranked = sorted(pairs, key=lambda pair: (order.index(pair[0]), order.index(pair[1])))
+    return [f"{before} --> {after} : {', '.join(labels[before, after])}" for before, after in ranked]
+
+
+def _states() -> str:
+    """What becomes of each state that is heard."""
+    happens = ("raised", "worse", "returned", "ack", "reset")
+    seen: dict[tuple[str, str], list[str]] = {}
+    for before, on, after in _steps():
+        cell = "refused" if after is None else "" if after == before else f"`{after}`"
+        cells = seen.setdefault((before, on), [])
+        cells += [] if cell in cells or not cell else [cell]
+    rows = [
+        (f"`{state}`", *(" or ".join(seen[state, on]) for on in happens)) for state in STATES if state not in SILENT
+    ]
+    return _table(("", *(f"`{on}`" for on in happens)), rows)
+
+
+def _transitions() -> str:
+    """The transition table itself."""
+    rows = [
+        (f"`{row.on}`", _fields(row.where), row.refused or _fields(row.becomes), f"`{row.event}`" if row.event else "")
+        for row in machine.ROWS
+    ]
+    return _table(("what happens", "where the alarm is", "it becomes", "recorded as"), rows)
+
+
+def _fields(fields: Mapping[str, Any]) -> str:
+    """Fields in words: `active, not latched, shelved`."""
+    words = []
+    for name, value in fields.items():
+        values = value if isinstance(value, tuple) else (value,)
+        if name == "inhibited_by":
+            words.append(" or ".join(one.replace("_", " ") or "heard" for one in values))
+        else:
+            words.append(name if value else f"not {name}")
+    return ", ".join(words)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *(list(row) for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+PAGES = {"reference/commands.md": commands, "concepts/alarms.md": alarms}
 
 if __name__ == "__main__":
-    REFERENCE.mkdir(exist_ok=True)
     for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), "utf-8")
+        (DOCS / name).write_text(page(), "utf-8")

@@ -73,7 +73,15 @@ class LakeUnusable(Refused):
 
 
 class Outage(Refused):
-    """Something cannot be reached at present, or is too busy: the same again, later, may help. Nothing is poison."""
+    """Something cannot be reached at present, or is too busy: the same again, later, may help. Nothing is poison.
+
+    Args:
+        after_s: the other side asks to be left alone for so long.
+    """
+
+    def __init__(self, what: str, do: str = "", after_s: float = 0.0) -> None:
+        super().__init__(what, do)
+        self.after_s = after_s
 
 
 class StoreOutage(StoreUnusable, Outage):

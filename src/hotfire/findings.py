@@ -46,11 +46,13 @@ class About:
 
     Attributes:
         latch: an alarm stays until it is reset, even where it has returned and was acknowledged.
+        detector: that finds it.
     """
 
     latch: bool = False
     runbook: str = ""
     owner: str = ""
+    detector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Change:
     what: Literal["raised", "worse", "milder", "returned"]
     at_ns: int
     condition: Condition
-    about: About = About()
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,10 @@ class Watched:
     Attributes:
         changes: of conditions, by asset, in the order they came about.
         states: what detectors remember of the assets of the batch, as JSON, where it changed.
+        shard: that the rows came by.
     """
 
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
     states: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""

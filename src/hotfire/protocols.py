@@ -11,6 +11,8 @@ from hotfire.rows import Checkpoint, Cleared, Clearing, Decoded, Outcome, Place,
 if TYPE_CHECKING:
     import polars as pl
 
+    from hotfire.alarm.flood import Pending, Sent
+    from hotfire.alarm.notices import Notice
     from hotfire.detect.model import Readings, Rule, State
     from hotfire.findings import Finding
 
@@ -157,6 +159,17 @@ class Store(Protocol):
         """The stored rows that are not older than `window_ns` behind their asset's clock."""
         ...
 
+    def act(self, stream: str) -> int:
+        """Take what people have asked for of the stream's alarms, and what the wall clock asks; how much there was.
+
+        For the owner of the stream's shard only.
+        """
+        ...
+
+    def watched(self, stream: str) -> Iterator[tuple[str, str, str]]:
+        """What detectors remember: shard, asset and text."""
+        ...
+
     def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
         """(batch_seq, stored rows in arrival order) of each committed batch after `after`; bookkeeping included."""
         ...
@@ -233,4 +246,46 @@ class Lake(Protocol):
 
         A reader that has listed the files has time to read them: they stay for long.
         """
+        ...
+
+
+class Notifier(Protocol):
+    """Tells one target. Asked by one thread at a time; blocks for as long as one attempt takes, which is bounded."""
+
+    def send(self, notice: Notice) -> None:
+        """Returns when the target has taken the notice.
+
+        The same notice may be sent again, after a crash or an attempt whose answer was lost: its key stays the same.
+        Raises Outage where the same again, later, may help, and UserError where it will not until a person has mended
+        something.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Outbox(Protocol):
+    """The notices that were committed with what they tell of. Asked by one thread at a time; raises as `Store` does.
+
+    A notice leaves `pending` by `done` or `given_up` and in no other way; it never leaves the outbox by them.
+    """
+
+    def pending(self, target: str, now_ns: int, limit: int) -> Sequence[Pending]:
+        """The oldest notices of the target that are to be sent, and whose next attempt is not after `now_ns`."""
+        ...
+
+    def sent(self, target: str, since_ns: int) -> Sequence[Sent]:
+        """What the target was sent from that instant on, from whatever process: once for each thing and severity."""
+        ...
+
+    def done(self, keys: Sequence[str], sent_as: str, at_ns: int) -> None:
+        """The target has taken these notices, as the one of that key: their own, or that of a summary."""
+        ...
+
+    def failed(self, keys: Sequence[str], next_ns: int, error: str) -> None:
+        """One more attempt at these failed; the next one is not before `next_ns`."""
+        ...
+
+    def given_up(self, keys: Sequence[str], at_ns: int, error: str) -> None:
+        """The target will never take these."""
         ...

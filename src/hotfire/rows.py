@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from hotfire.findings import Watched
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -109,6 +111,7 @@ class Plan:
         contract: the hash of the contract it is judged by.
         repair: True where the records come out of quarantine: nothing is received, rows move.
         refused: why the store alone refuses rows, by record number; the batch is committed without them.
+        rules: the hash of the rules it is watched by; empty: the contract's limits alone.
     """
 
     stream: str
@@ -120,6 +123,7 @@ class Plan:
     contract: str
     repair: bool = False
     refused: Mapping[int, str] = field(default_factory=dict)
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +242,7 @@ class Outcome:
             `counter`, `gaps` (both null without a counter), `stored`.
         repaired: quarantine ids that this repair moved, with their new fate.
         retried: quarantine ids that this repair tried in vain, with the faults they show now.
+        watched: what the rules make of the rows.
     """
 
     plan: Plan
@@ -249,6 +254,7 @@ class Outcome:
     assets: pl.DataFrame | None
     repaired: Mapping[int, str] = field(default_factory=dict)
     retried: Mapping[int, tuple[Fault, ...]] = field(default_factory=dict)
+    watched: Watched = field(default_factory=Watched)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,6 @@ def test_the_changelog_has_this_version() -> None:
 
 
 def test_generated_pages_are_fresh() -> None:
-    """The pages under docs/reference say what the program says now (else: `make docs`)."""
+    """What is generated of the pages says what the program says now (else: `make docs`)."""
     for name, page in runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"].items():
-        assert (ROOT / "docs" / "reference" / name).read_text("utf-8") == page()
+        assert (ROOT / "docs" / name).read_text("utf-8") == page()

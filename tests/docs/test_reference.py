@@ -11,13 +11,15 @@ from typing import Any, get_args
 import pytest
 
 from hotfire import errors
+from hotfire.alarm.model import ActionName, AlarmState
+from hotfire.alarm.notices import TOLD
 from hotfire.clock import SystemClock
 from hotfire.contract import columns, expression, limits, schema
 from hotfire.contract.model import Type
 from hotfire.lake.trouble import ADVICE
 from hotfire.store import postgresql_trouble, sqlite_connection
 from hotfire.store.sqlite import SqliteStore
-from hotfire.workspace.model import CHOICES, KEYS
+from hotfire.workspace.keys import CHOICES, KEYS
 from hotfire.workspace.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,7 @@ REFUSALS = {name for name, one in vars(errors).items() if isinstance(one, type) 
 
 CONTRACT = (DOCS / "reference" / "contract.md").read_text("utf-8")
 SETTINGS = (DOCS / "reference" / "settings.md").read_text("utf-8")
+ALARMS = (DOCS / "concepts" / "alarms.md").read_text("utf-8")
 TABLES = (DOCS / "reference" / "tables.md").read_text("utf-8")
 
 
@@ -84,6 +87,7 @@ def test_the_settings_page_has_every_setting(tmp_path: Path) -> None:
     """Every setting is listed with its kind and its default."""
     (tmp_path / "hotfire.toml").touch()
     around = {"streams.s.source.clock.column": "n", "streams.s.source.clock.start": "2026-01-01T00:00:00Z"}
+    around |= {"notify.s.kind": "log", "maintenance.1.since": "2026-01-01T00Z", "maintenance.1.until": "2026-01-02T00Z"}
     defaults = load(tmp_path, {}, around)
     rows = re.findall(r"^\| `([^`]+)` \| (\w+) \| ([^|]+) \|", SETTINGS, re.MULTILINE)
     kinds = {".".join(key): "text" if kind == "secret" else kind for key, kind in KEYS.items()}
@@ -91,7 +95,7 @@ def test_the_settings_page_has_every_setting(tmp_path: Path) -> None:
     for name, _, shown in rows:
         if shown.startswith("`"):
             assert shown.strip("`") == said(value_of(defaults, name)), name
-        elif shown not in ("the folder's name", "must be given"):
+        elif shown not in ("the folder's name", "must be given", "see below"):
             assert not value_of(defaults, name), name
 
 
@@ -99,20 +103,34 @@ def value_of(settings: Any, name: str) -> Any:
     """The value of a setting by its dotted name; below a mapping with names of people's choice, the mapping."""
     value = settings
     for step in name.removeprefix("workspace.").split("."):
-        value = value["s"] if step == "*" and "s" in value else value if step == "*" else getattr(value, step)
+        if step != "*":
+            value = getattr(value, step)
+        elif isinstance(value, tuple):
+            (value,) = value
+        else:
+            value = value.get("s", value)
     return value
 
 
 def said(value: Any) -> str:
     """A value as the page writes it."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize("key", CHOICES, ids=".".join)
 def test_the_settings_page_has_every_choice(key: tuple[str, ...]) -> None:
     """Where a setting allows a few words only, its row has them all."""
-    (row,) = re.findall(rf"^\| `streams\.\*\.source\.{key[-1]}` .*$", SETTINGS, re.MULTILINE)
+    (row,) = re.findall(rf"^\| `{re.escape('.'.join(key))}` .*$", SETTINGS, re.MULTILINE)
+    row = SETTINGS.partition("\nEvents are ")[2].partition("\n\n")[0] if "see below" in row else row
     assert {f"`{choice}`" for choice in CHOICES[key]} <= set(re.findall(r"`[^`]+`", row))
+
+
+def test_the_settings_page_says_of_what_people_are_told() -> None:
+    """The events that a target is told of where nothing is set are those before the words that say so."""
+    named = SETTINGS.partition("\nEvents are ")[2].partition("where nothing is set")[0]
+    assert tuple(re.findall(r"`([A-Z_]+)`", named)) == TOLD
 
 
 def test_the_tables_page_has_every_column(tmp_path: Path) -> None:
@@ -126,6 +144,12 @@ def test_the_tables_page_has_every_column(tmp_path: Path) -> None:
         name: first_cells(section(TABLES, name)) for name in re.findall(r"^### (hf_\w+)$", TABLES, re.MULTILINE)
     }
     assert described == made
+
+
+@pytest.mark.parametrize(("title", "known"), [("States", AlarmState), ("What people do", ActionName)])
+def test_the_page_about_alarms_has_every_state_and_action(title: str, known: Any) -> None:
+    """Each is explained, and no other."""
+    assert set(first_cells(section(ALARMS, title))) == set(get_args(known))
 
 
 def refusals() -> Iterator[str]:

@@ -27,7 +27,7 @@ TOUR = README.partition("\n## A tour\n")[2].partition("\n## ")[0]
 VOLATILE = [
     (r"^\{\"job_id\": .*\n", ""),  # log lines, which a slow machine brings forth
     (r"\b\d+\.\d s$", "N s"),  # how long it took
-    (r"\b(received|since|as of) \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"\1 T"),
+    (r"\b(received|since|as of|until|entered) \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"\1 T"),
     (r"\b[0-9a-f]{64}\b", "SHA256"),
     (r"[\d.,]+ GB free", "N GB free"),
 ]

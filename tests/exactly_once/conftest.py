@@ -19,6 +19,7 @@ from hotfire.testing.clocks import ManualClock
 from hotfire.testing.stand import scratch
 
 START_NS = 1_700_000_000_000_000_000
+LIMITS = {"warning": {"high": 230}, "critical": {"low": 205, "high": 300}, "deadband": 2, "min_violations": 2}
 BURNS = Contract(
     stream="burns",
     version="1.0.0",
@@ -27,7 +28,7 @@ BURNS = Contract(
         Column("engine", "string", required=True, pattern="TRE-[0-9]{3}"),
         Column("at", "timestamp", required=True, format="epoch_ns"),
         Column("seq", "integer"),
-        Column("pressure", "number", minimum=0, maximum=350, out_of_range="null"),
+        Column("pressure", "number", minimum=0, maximum=350, out_of_range="null", limits=LIMITS),
         Column("flow", "number", minimum=0, maximum=100),
         Column("phase", "string", values=("standby", "steady")),
     ),

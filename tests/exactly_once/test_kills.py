@@ -234,3 +234,45 @@ def test_kills_while_old_rows_leave_the_store_change_nothing(
         assert (found.differences, found.unread, found.pending) == ([], [], 0)
         assert found.cleared > 100
         shutil.rmtree(folder)
+
+
+def test_a_backfill_killed_at_random_instants_changes_nothing(
+    zygote: Zygote,
+    workspace: Callable[..., Path],
+    make: Callable[..., Path],
+    open_files: Callable[..., FileSource],
+    kept_in: Bench,
+) -> None:
+    """Killed while it looks for what is missing, or while it brings it in: asked for again it goes on, and ends the same."""
+    fresh = workspace("fresh")
+    path, ahead = make(fresh.parent / "burns.csv", 1200), fresh.parent / "ahead.jsonl"
+    newest = {"at": 1_700_000_000_000_000_000 + 10**15, "flow": 1.0}
+    ahead.write_text("".join(json.dumps({"engine": f"TRE-{one:03}", **newest}) + "\n" for one in (1, 2)))
+    argv = ["backfill", "burns", "--from", str(path), "--json"]
+
+    def prepared(name: str, url: str = "") -> dict[str, str]:
+        folder = workspace(name, url)
+        with (folder / "hotfire.toml").open("a") as settings:
+            settings.write("\n[engine]\nbatch_rows = 20\n")
+        here = {"folder": str(folder), "out": str(folder / "out")}
+        undisturbed(zygote, do="command", argv=["ingest", "burns", "--from", str(ahead), "--json"], **here)
+        return here
+
+    calm = prepared("calm")
+    taken_s = undisturbed(zygote, do="command", argv=argv, **calm)
+    came, arrival = on(Path(calm["folder"])).came(), on(Path(calm["folder"])).arrival()
+    assert came.totals["received"] == 1202
+    number = 0
+    while zygote.kills < max(5, CRASHES * kept_in.share / 2):
+        number += 1
+        url = kept_in.new_url()
+        here = prepared(f"{number}", url)
+        chance = random.Random(f"backfill {number}")
+        killed_until_done(zygote, chance, 0.3 * taken_s, do="command", argv=argv, **here)
+        stand = on(Path(here["folder"]), url=url)
+        assert stand.came() == came
+        assert stand.arrival() == arrival
+        found = stand.balance(open_files(path, ahead))
+        assert (found.differences, found.unread, found.pending) == ([], [], 0)
+        assert stand.replay().difference is None
+        shutil.rmtree(here["folder"])

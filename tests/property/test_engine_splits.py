@@ -36,7 +36,22 @@ SECOND = replace(
     version="2.0.0",
     columns=(
         *FIRST.columns[:4],
-        Column("temperature", "number", unit="degC", minimum=-40, maximum=80, out_of_range="clamp", coerce=True),
+        Column(
+            *("temperature", "number"),
+            unit="degC",
+            minimum=-40,
+            maximum=80,
+            out_of_range="clamp",
+            coerce=True,
+            limits={
+                "warning": {"high": 30, "low": 22},
+                "critical": {"high": 60},
+                "deadband": 1,
+                "min_violations": 2,
+                "off_delay": "3 s",
+                "context": [{"when": "mode = 'off'", "critical": {"high": 40}}],
+            },
+        ),
         Column("humidity", "number", minimum=0, maximum=100, out_of_range="null"),
         Column("mode", "string", values=("on", "off")),
     ),
@@ -45,6 +60,12 @@ SECOND = replace(
     older=(FIRST,),
     hash="readings 2",
 )
+RULES = """
+stream: readings
+version: 1
+rules:
+  - {name: half_dry, detector: expression, when: humidity < 41 or temperature > 70, for: 1 s, while: mode = 'on', settle: 2 s}
+"""
 DAY = "2026-05-01T"
 
 
@@ -55,7 +76,7 @@ def sound(number: int) -> dict[str, Any]:
         "device": f"device_{number % 4}",
         "at": f"{DAY}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{number % 3}Z",
         "count": number // 4,
-        "temperature": 20 + number / 3,
+        "temperature": 20 + number % 200 / 3,
         "humidity": 40.0,
         "mode": "on",
     }
@@ -104,7 +125,7 @@ def mix(seed: int, rows: int) -> list[dict[str, Any] | bytes]:
 
 def came(items: Sequence[dict[str, Any] | bytes | Mark], batch: int, runs: int = 1) -> Came:
     with scratch() as folder:
-        stand, source = Stand(folder, SECOND), ListSource(items, batch)
+        stand, source = Stand(folder, SECOND, rules={"rules/a.yaml": RULES}), ListSource(items, batch)
         for _ in range(runs):
             stand.run(source)
         assert stand.balance(source).differences == []
@@ -123,6 +144,10 @@ def test_the_long_mix_shows_everything(long: tuple[list[dict[str, Any] | bytes],
     assert {"stored", "late", "corrected", "duplicate", "key.conflict", "at.ahead", "at.time", "row.parse"} <= seen
     assert {"temperature.range", "humidity.range", "temperature.type"} <= {one[2] for one in long[1].corrections}
     assert all(gaps for _, _, _, gaps, _ in long[1].assets)
+    assert {kind for *_, kind in long[1].findings} == {"level", "late", "range"}
+    assert {one[0] for one in long[1].conditions} == {"temperature.limit", "half_dry"}
+    assert {one[-1] is None for one in long[1].conditions} == {True, False}
+    assert {one[1] for one in long[1].alarms} == {"temperature.limit", "half_dry"}
 
 
 @pytest.mark.parametrize("batch", [1, 7, 997])
@@ -154,3 +179,13 @@ def test_a_second_copy_of_everything_changes_nothing(seed: int) -> None:
     assert twice.lake == once.lake
     for number, fate in once.fates.items():
         assert again[number] == (fate if fate[0] == "open" else ("duplicate",))
+
+
+def test_a_backfill_into_an_empty_workspace_is_the_same(long: tuple[list[dict[str, Any] | bytes], Came]) -> None:
+    """Rows, findings and conditions are those of a stream that came live, and a replay gives them again."""
+    items, whole = long
+    with scratch() as folder:
+        stand = Stand(folder, SECOND, rules={"rules/a.yaml": RULES})
+        stand.backfill(lambda: ListSource(items, 53))
+        assert stand.replay().equal
+        assert (stand.came().conditions, stand.digest()) == (whole.conditions, whole.digest)

@@ -38,17 +38,22 @@ def _change(before: Condition | None, one: Finding, about: About) -> Change | No
     is_open = before is not None and before.level is not None
     if one.severity is None:
         return replace(ended(before, one.at_ns), about=about) if before is not None and is_open else None
-    shown = {"value": one.value, "limit": one.limit, "message": one.message}
     if before is None or not is_open:
         number = 1 if before is None else before.number + 1
-        fresh = Condition(one.rule, one.asset, one.channel, number, one.severity, one.severity, one.at_ns, **shown)
-        return Change("raised", one.at_ns, fresh, about)
+        point = (one.rule, one.asset, one.channel)
+        fresh = Condition(*point, number, one.severity, one.severity, one.at_ns)
+        return Change("raised", one.at_ns, _shown(fresh, one), about)
     if one.severity == before.level:
         return None
     if _rank(one.severity) > _rank(before.severity):
-        return Change("worse", one.at_ns, replace(before, level=one.severity, severity=one.severity, **shown), about)
-    what = "worse" if _rank(one.severity) > _rank(before.level or "") else "milder"
-    return Change(what, one.at_ns, replace(before, level=one.severity), about)
+        worst = replace(before, level=one.severity, severity=one.severity)
+        return Change("worse", one.at_ns, _shown(worst, one), about)
+    is_worse = before.level is not None and _rank(one.severity) > _rank(before.level)
+    return Change("worse" if is_worse else "milder", one.at_ns, replace(before, level=one.severity), about)
+
+
+def _shown(condition: Condition, one: Finding) -> Condition:
+    return replace(condition, value=one.value, limit=one.limit, message=one.message)
 
 
 def _rank(severity: str) -> int:

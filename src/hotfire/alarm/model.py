@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hotfire.findings import About
 
 Inhibition = Literal["", "shelved", "suppressed", "out_of_service"]
+Told = Literal["", "raised", "returned"]
 AlarmState = Literal[
     "NORMAL",
     "UNACK_ALARM",
@@ -40,6 +41,9 @@ EventName = Literal[
 ]
 """What happens to an alarm. RTN: the condition returned to normal. CLEARED: its life is over."""
 
+HOTFIRE = "hotfire"
+"""Who does what rows and the wall clock bring about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
@@ -48,14 +52,19 @@ class Alarm:
     Attributes:
         alarm_id: names it for ever: made of stream, rule, asset, channel and `raised_at_ns`.
         active: its condition holds now.
+        acknowledged: nobody is waited for: somebody has taken note, or there is nothing to take note of.
         latched: its rule latches and it has been active: it stays until it is reset.
         inhibited_by: what keeps it silent; empty: nothing.
         inhibited_until_ns: wall clock; when a shelve ends.
-        severity: the worst since it was raised.
-        raised_at_ns, returned_at_ns: event times: when it first became active, when it last returned.
+        severity: the worst since it was raised; the mildest of all as long as it never was.
+        raised_at_ns, returned_at_ns: event times: when it first became active, when it last returned. None: it never was,
+            it never did.
         value, limit, message: of the row that made it as severe as it is.
-        count: how often its condition was raised.
+        count: how often its condition was raised; 0: never, it is there to be kept silent.
         opened_at_ns: wall clock.
+        told: what people were told last; empty: nothing.
+        told_at_ns: event time of what made it as bad as they were told.
+        cause: the alarm that they were told of instead.
     """
 
     alarm_id: str
@@ -64,7 +73,7 @@ class Alarm:
     asset: str
     channel: str
     severity: str
-    raised_at_ns: int
+    raised_at_ns: int | None
     opened_at_ns: int
     active: bool = True
     acknowledged: bool = False
@@ -76,7 +85,10 @@ class Alarm:
     limit: float | None = None
     message: str = ""
     count: int = 1
-    about: About = About()
+    about: About = field(default_factory=About)
+    told: Told = ""
+    told_at_ns: int | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ class AlarmEvent:
         at_ns: event time, where rows brought it about; None where a person or the wall clock did.
         recorded_at_ns: wall clock.
         who: a person, or `hotfire`.
-        state: of the alarm after it.
+        severity, state: of the alarm after it.
     """
 
     alarm_id: str
@@ -106,7 +118,7 @@ class Action:
 
     Attributes:
         comment: of an acknowledgement; the reason of everything else.
-        until_ns: wall clock; when a shelve ends.
+        until_ns: wall clock; when a shelve ends. Of an `unshelve`: it is meant for the shelve with that end alone.
         asked_at_ns: wall clock.
     """
 
@@ -117,3 +129,10 @@ class Action:
     comment: str
     asked_at_ns: int
     until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an action is not taken: a sentence for the person who asked for it."""
+
+    why: str

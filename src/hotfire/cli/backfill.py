@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hotfire.cli.jobs import Job
     from hotfire.contract.model import Contract
     from hotfire.engine.flow import Flow
-    from hotfire.engine.loop import Pace
     from hotfire.engine.missing import Survey
     from hotfire.rows import Backfill, Outcome
     from hotfire.source.files import FileSource
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     from hotfire.workspace.model import Settings
     from hotfire.workspace.wiring import Workspace
 
-_BATCH_ROWS = 20_000
-"""Rows of a batch, at most: live may have to wait for one."""
-_FEW_ROWS = 1_000
+_LOOK_S, _OWN_S = 0.25, 10.0
 _COUNTED = ("received", *FATES, "corrected", "late")
 
 
@@ -60,13 +57,15 @@ def backfill(
 
     Prints first which intervals are missing, then takes the rows of those, as they are not too new: rows that are not
     15 minutes behind their asset's clock are left to live. Interrupted, the same command goes on where it left off.
+
+    While `hotfire up` runs, it does the work beside live, and this command waits for it.
     """
+    from hotfire.workspace.backfills import gentle
+
     settings = settings_of()
     settings.stream(stream)
-    few = min(settings.engine.batch_rows, _BATCH_ROWS, max(_FEW_ROWS, rate or _BATCH_ROWS))
-    settings = replace(settings, engine=replace(settings.engine, batch_rows=few))
     since_ns, until_ns = bound_ns("--since", bounds["since"]), bound_ns("--until", bounds["until"])
-    one = _Run(settings, stream, (*places, *more), (since_ns, until_ns), rate, dry_run)
+    one = _Run(gentle(settings, rate), stream, (*places, *more), (since_ns, until_ns), rate, dry_run)
     return Answer(one.document, one.lines(), one.exit_code)
 
 
@@ -100,34 +99,36 @@ class _Run:
         from hotfire.workspace.backfills import asked, interrupted
         from hotfire.workspace.wiring import Workspace
 
-        with (
-            Workspace(self.settings, dry_run=self.dry_run) as workspace,
-            job(workspace, "backfill", self.stream) as one,
-        ):
-            contract = workspace.prepare(self.stream)
-            wanted = asked(self.settings, contract, self.places, self.bounds)
-            self.found |= {"stream": self.stream, "job_id": one.job_id, "status": "done"}
-            own = interrupted(workspace.store, self.stream, wanted)
-            if own is None or self.dry_run:
-                own = yield from self._planned(workspace, contract, wanted)
-            else:
-                yield f"Going on with backfill {own.number}, which was interrupted."
-            if own is not None:
-                self.found["backfill"] = own.number
-                yield from self._taken(workspace, contract, wanted, own, one)
-            elif not self.dry_run:
-                run(replace(workspace.idle_flow(contract, one.job_id), shard=BACKFILL), one.watch)
-            self.found["seconds"] = round(one.seconds, 3)
-            one.summary = self.found
+        with Workspace(self.settings, dry_run=self.dry_run) as workspace:
+            self.found |= {"stream": self.stream, "status": "done"}
+            if _up_runs(workspace):
+                yield from self._beside(workspace)
+                return
+            with job(workspace, "backfill", self.stream) as one:
+                self.found["job_id"] = one.job_id
+                contract = workspace.prepare(self.stream)
+                wanted = asked(self.settings, contract, self.places, self.bounds)
+                own = interrupted(workspace.store, self.stream, wanted)
+                if own is None or self.dry_run:
+                    own = yield from self._planned(workspace, contract, wanted)
+                else:
+                    yield f"Going on with backfill {own.number}, which was interrupted."
+                if own is not None:
+                    self.found["backfill"] = own.number
+                    yield from self._taken(workspace, contract, own, one)
+                elif not self.dry_run:
+                    run(replace(workspace.idle_flow(contract, one.job_id), shard=BACKFILL), one.watch)
+                self.found["seconds"] = round(one.seconds, 3)
+                one.summary = self.found
 
     def _planned(
-        self, workspace: Workspace, contract: Contract, wanted: Asked
+        self, workspace: Workspace, contract: Contract, wanted: Asked, *, handed: bool = False
     ) -> Generator[str, None, Backfill | None]:
         """Say what is missing; the backfill that brings it in, None where there is nothing to do."""
         from hotfire.engine.missing import survey
         from hotfire.workspace.backfills import begin
 
-        flow, files = workspace.backfill_flow(contract, "survey", wanted.places)
+        flow, files = workspace.backfill_flow(contract, "survey", self.places)
         seen = survey(flow, wanted.since_ns, wanted.until_ns)
         self.found |= _missing(seen)
         yield from _intervals(seen)
@@ -139,16 +140,17 @@ class _Run:
             return None
         if not seen.intervals:
             return None
-        return begin(workspace.store, self.stream, wanted, seen)
+        return begin(workspace.store, self.stream, wanted, seen, rate=self.rate, handed=handed)
 
-    def _taken(self, workspace: Workspace, contract: Contract, wanted: Asked, own: Backfill, one: Job) -> Iterator[str]:
+    def _taken(self, workspace: Workspace, contract: Contract, own: Backfill, one: Job) -> Iterator[str]:
         from hotfire.engine.loop import run_opened
+        from hotfire.workspace.backfills import paced
 
         tally = Tally()
         opened_files: list[FileSource] = []
 
         def opened() -> Flow:
-            flow, files = workspace.backfill_flow(contract, one.job_id, wanted.places, own)
+            flow, files = workspace.backfill_flow(contract, one.job_id, self.places, own)
             opened_files.append(files)
             return flow
 
@@ -156,7 +158,8 @@ class _Run:
             tally.add(outcome)
             one.watch(outcome)
 
-        run_opened(opened, watch, go_on=self._pace(workspace, lambda: tally.numbers()["received"]))
+        pace = paced(workspace.clock, self.rate, lambda: tally.numbers()["received"], lambda: False)
+        run_opened(opened, watch, go_on=pace)
         workspace.store.end_backfill(self.stream, own.number)
         self.found |= {**tally.numbers(), "checks": tally.top()}
         yield f"{equation(self.found)}      {one.seconds:.1f} s"
@@ -165,22 +168,68 @@ class _Run:
         yield from self._problems(opened_files[-1])
         yield f"Next: {hint('balance')}"
 
-    def _pace(self, workspace: Workspace, received: Callable[[], int]) -> Pace:
+    def _beside(self, workspace: Workspace) -> Iterator[str]:
+        """Hand over to `hotfire up`, and wait for it."""
+        from hotfire.workspace.backfills import asked, brought, interrupted
+
         started_ns = workspace.clock.now_ns()
-
-        def go_on(idle: bool) -> bool:  # noqa: FBT001 - the form of a Pace
-            if self.rate and not idle:
-                due_ns = started_ns + received() * 1_000_000_000 // self.rate
-                workspace.clock.sleep(max(0, due_ns - workspace.clock.now_ns()) / 1e9)
-            return not idle
-
-        return go_on
+        contract = workspace.contract_in_use(self.stream)
+        wanted = asked(self.settings, contract, self.places, self.bounds)
+        own = interrupted(workspace.store, self.stream, wanted, handed=True)
+        if own is None or self.dry_run:
+            own = yield from self._planned(workspace, contract, wanted, handed=True)
+        if own is None:
+            return
+        workspace.store.trouble_backfill(self.stream, own.number, "")
+        self.found |= {"backfill": own.number, "handed_over": True}
+        yield f"Handed over to hotfire up, as backfill {own.number}."
+        _wait(workspace, self.stream, own.number)
+        self.found |= brought(workspace.store, self.stream, own.number)
+        self.found["seconds"] = round((workspace.clock.now_ns() - started_ns) / 1e9, 3)
+        yield f"{equation(self.found)}      {self.found['seconds']:.1f} s"
+        yield from marks(self.found)
+        yield f"Next: {hint('balance')}"
 
     def _problems(self, files: FileSource) -> Iterator[str]:
         for problem in files.problems:
             self.found["status"] = "partial"
             self.found.setdefault("problems", []).append({"error": problem.what, "do": problem.do})
             yield f"Not read: {problem.what} {problem.do}".rstrip()
+
+
+def _up_runs(workspace: Workspace) -> bool:
+    """Whether `hotfire up` owns the store; else this process does now. OwnedElsewhere where another command does."""
+    from hotfire.errors import OwnedElsewhere
+
+    try:
+        workspace.store.own()
+    except OwnedElsewhere:
+        running = [one for one in workspace.store.query("jobs", page=9).rows(named=True) if one["status"] == "running"]
+        if not running or running[0]["command"] != "up":
+            raise
+        return True
+    return False
+
+
+def _wait(workspace: Workspace, stream: str, number: int) -> None:
+    """Return when `hotfire up` has done a backfill. Refused where it cannot, or has ended."""
+    from hotfire.errors import Refused
+
+    look_ns = workspace.clock.now_ns()
+    while True:
+        workspace.store.refresh()
+        row = workspace.store.query("backfill", stream=stream, number=number).row(0, named=True)
+        if row["state"] == "done":
+            return
+        if row["error"]:
+            raise Refused(
+                f"hotfire up: {row['error']}", "It tries again; `hotfire backfill` with the same words waits."
+            )
+        workspace.clock.sleep(_LOOK_S)
+        if workspace.clock.now_ns() - look_ns > _OWN_S * 1e9:
+            look_ns = workspace.clock.now_ns()
+            if not _up_runs(workspace):
+                raise Refused("hotfire up has ended before the backfill did.", "The same command goes on with it.")
 
 
 def _missing(seen: Survey) -> dict[str, Any]:

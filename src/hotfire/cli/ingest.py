@@ -13,6 +13,7 @@ from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
 from hotfire.cli.place import shown_place
 from hotfire.cli.workspace import complete_stream, settings_of
+from hotfire.findings import SEVERITIES
 
 if TYPE_CHECKING:
     from threading import Event
@@ -110,6 +111,7 @@ class Tally:
         examples: by check, the first record that broke it.
         first: batch and record number of the first rejected record.
         cleared: rows that retention took out of the store.
+        raised: severities of the conditions that were raised.
     """
 
     unfinished: Sequence[int] = ()
@@ -119,6 +121,7 @@ class Tally:
     finished: list[str] = field(default_factory=list)
     first: tuple[str, int, int] | None = None
     cleared: int = 0
+    raised: list[str] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Count one batch."""
@@ -128,6 +131,7 @@ class Tally:
             self.finished.append(f"finished batch {plan.batch_seq}, which was interrupted: {what}")
         if plan.repair:
             return
+        self.raised += [one.condition.severity for one in outcome.watched.changes if one.what == "raised"]
         self.counts = outcome.counts if self.counts is None else self.counts + outcome.counts
         for row in outcome.rejected:
             self.first = self.first or (plan.shard, plan.batch_seq, row.row_no)
@@ -149,6 +153,8 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
     status = "partial" if problems else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
+    if tally.raised:
+        document["conditions"] = len(tally.raised)
     if tally.finished:
         document["finished"] = tally.finished
     if tally.cleared:
@@ -181,6 +187,9 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
     yield from (f"  {sentence}" for sentence in tally.finished)
     if tally.cleared:
         yield f"  {counted(tally.cleared, 'old row')} left the store; the lake keeps {'it' if tally.cleared == 1 else 'them'}"
+    if tally.raised:
+        worst = max(tally.raised, key=SEVERITIES.index)
+        yield f"  {counted(len(tally.raised), 'condition')} raised, the worst {worst}: {hint('alarm list')}"
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
 

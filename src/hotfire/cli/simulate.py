@@ -85,7 +85,7 @@ def _live(rate: str, *, asked: bool | None, server: bool) -> bool:
 def _request(options: dict[str, Any], *, endless: bool) -> Request:
     from hotfire.simulate.model import ENDLESS_HOURS, Request
     from hotfire.simulate.play import read_faults
-    from hotfire.workspace.model import instant_ns
+    from hotfire.workspace.values import instant_ns
 
     start, rate = options["start"], options["rate"]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hotfire.cli.jobs import Job
     from hotfire.engine.supervise import Live, Standing
+    from hotfire.errors import UserError
     from hotfire.rows import Outcome
     from hotfire.web.access import Access
     from hotfire.web.meters import EngineMeters
@@ -65,7 +66,10 @@ class _Plant:
         from prometheus_client import CollectorRegistry
 
         from hotfire.web.meters import EngineMeters
-        from hotfire.workspace.live import live_streams
+        from hotfire.workspace.live import Listener, live_streams
+        from hotfire.workspace.live_backfills import LiveBackfills
+        from hotfire.workspace.sentinel import Sentinel
+        from hotfire.workspace.wiring import Workspace as Parts
 
         self._workspace, self._one = workspace, one
         self.registry = CollectorRegistry()
@@ -75,7 +79,11 @@ class _Plant:
         }
         self._last: dict[str, int] = {}
         self.spools = {stream: workspace.spool(stream) for stream in workspace.settings.streams}
-        self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, self._told, self._stood)
+        locks = {stream: Lock() for stream in workspace.settings.streams}
+        listener = Listener(self._told, self._stood, self._broken)
+        self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, locks, listener)
+        self._backfills = LiveBackfills(workspace, one.job_id, self.spools, locks, self._brought)
+        self._sentinel = Sentinel(lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), one.log)
 
     def application(self, who: Access) -> Any:
         """The web application over the streams."""
@@ -89,14 +97,21 @@ class _Plant:
         """Begin with every stream."""
         for live in self.lives.values():
             live.start()
+        self._backfills.start()
+        self._sentinel.start()
 
     def stop(self) -> list[str]:
         """Drain every stream; the names of those that did not end in time."""
         deadline_ns = self._workspace.clock.now_ns() + int(2 * _DRAIN_S * 1e9)
+        self._backfills.stop()
         for live in self.lives.values():
             live.stop(_DRAIN_S)
+        self._backfills.join(2 * _DRAIN_S)
         now_ns = self._workspace.clock.now_ns
-        return [name for name, live in self.lives.items() if not live.join((deadline_ns - now_ns()) / 1e9)]
+        late = [name for name, live in self.lives.items() if not live.join((deadline_ns - now_ns()) / 1e9)]
+        self._sentinel.stop()
+        self._sentinel.join((deadline_ns - now_ns()) / 1e9)
+        return late
 
     def _ready(self) -> str:
         """Why rows would not come through; empty where they would."""
@@ -129,6 +144,14 @@ class _Plant:
         for name in _COUNTED:
             self.totals[stream][name] += getattr(outcome.counts, name)
         self._last[stream] = now_ns
+        if outcome.watched.changes:
+            self._sentinel.wake()
+
+    def _brought(self, stream: str, number: int, trouble: str) -> None:
+        if trouble:
+            self._one.log.warning("backfill_failed", stream=stream, number=number, error=trouble)
+        else:
+            self._one.log.info("backfill_done", stream=stream, number=number)
 
     def _stood(self, stream: str, standing: Standing) -> None:
         failed = standing.state == "retrying"
@@ -139,6 +162,9 @@ class _Plant:
             )
         else:
             self._one.log.info("stream_stands", stream=stream, state=standing.state)
+
+    def _broken(self, stream: str, error: UserError) -> None:
+        self._one.log.warning("rules_broken", stream=stream, error=error.what, do=error.do)
 
 
 _COUNTED = ("received", *FATES, "corrected", "late")

@@ -26,7 +26,7 @@ def write_draft(stream: str, guesses: Sequence[Guess], roles: Roles) -> str:
         if asset is not None
         else "no column names an asset, or none a time; telemetry needs both"
     )
-    lines = [f"# {note}" for note in roles.notes]
+    lines = [f"# {_plain(note)}" for note in roles.notes]
     lines += [
         "apiVersion: v3.1.0",
         "kind: DataContract",
@@ -40,7 +40,7 @@ def write_draft(stream: str, guesses: Sequence[Guess], roles: Roles) -> str:
         f"      - {{property: hotfire.kind, value: {kind}}}  # guess: {why}",
     ]
     if asset is not None and time is not None:
-        lines.append(f"      - {{property: hotfire.asset, value: {_name(asset.name)}}}  # guess: {asset.why}")
+        lines.append(f"      - {{property: hotfire.asset, value: {_name(asset.name)}}}  # guess: {_plain(asset.why)}")
         lines.append(
             f"      - {{property: hotfire.time, value: {_name(time.name)}}}  # guess: the best name of a timestamp"
         )
@@ -56,17 +56,19 @@ def write_draft(stream: str, guesses: Sequence[Guess], roles: Roles) -> str:
 def _write_column(guess: Guess) -> list[str]:
     lines = [f"      - name: {_name(guess.name)}"]
     why = ", ".join(reason for reason in (guess.why, quietly(guess.odd)) if reason)
-    lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {why}" if why else ""))
+    lines.append(f"        logicalType: {guess.type}" + (f"  # guess: {_plain(why)}" if why else ""))
     if guess.key:
         lines += ["        required: true", "        primaryKey: true  # guess: tells rows apart"]
         lines.append(f"        primaryKeyPosition: {guess.key}")
     if guess.limits is not None:
         bounds = zip(("minimum", "maximum"), guess.limits[:2], strict=True)
         texts = [f"{name}: {_number(value)}" for name, value in bounds if value is not None]
-        lines += [f"        logicalTypeOptions: {{{', '.join(texts)}}}  # guess: {guess.limits[2]}"] if texts else []
+        lines += (
+            [f"        logicalTypeOptions: {{{', '.join(texts)}}}  # guess: {_plain(guess.limits[2])}"] if texts else []
+        )
     if guess.allowed is not None:
         values = ", ".join(_quoted(value) for value in guess.allowed[0])
-        lines.append(f"        quality:  # guess: {guess.allowed[1]}")
+        lines.append(f"        quality:  # guess: {_plain(guess.allowed[1])}")
         lines.append(f"          - {{metric: invalidValues, mustBe: 0, arguments: {{validValues: [{values}]}}}}")
     return lines + _write_settings(guess)
 
@@ -85,7 +87,7 @@ def _write_settings(guess: Guess) -> list[str]:
         settings.append(("coerce", "true", "written as text"))
     lines = ["        customProperties:"] if settings else []
     for name, value, why in settings:
-        comment = f"  # guess: {why}" if why else ""
+        comment = f"  # guess: {_plain(why)}" if why else ""
         lines.append(f"          - {{property: hotfire.{name}, value: {value}}}{comment}")
     return lines
 
@@ -97,6 +99,11 @@ def _name(name: str) -> str:
 
 def _quoted(text: str) -> str:
     return yaml.safe_dump(text, default_style='"', width=math.inf).strip()
+
+
+def _plain(text: str) -> str:
+    """What may stand in a comment: YAML takes no control characters there, either."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _number(value: float) -> str:

@@ -5,8 +5,8 @@ more than `WINDOW_NS` behind their asset's clock in live: what is newer is left 
 there. Where live has never seen an asset, all is taken. A record that is rejected has no event time to rely on: it goes
 with the record before it in its file.
 
-Which records were taken depends on live's clocks, so the span says so (`Part.facts`): a batch that is read again after a
-crash takes the same ones.
+Which records were taken depends on live's clocks, so the span says so (`Part.facts`). A batch that was planned before a crash
+is planned anew after it: live may have gone on in between.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hotfire.contract.model import Contract
+    from hotfire.engine.flow import Flow
     from hotfire.protocols import Read, Source, Store
     from hotfire.rows import Plan
 
@@ -67,16 +68,48 @@ class Taking:
         return _only(replace(batch, read=_Noted(batch.read, Span(tuple(noted)))), taken)
 
 
-def taken_before(store: Store, contract: Contract, plan: Plan, batch: Judged) -> Judged:
-    """A planned batch that was read again, with the records that it took when it was planned."""
-    parts = plan.span.parts
-    backfill = backfill_of(store, plan.stream, int(parts[0].place.key.partition("/")[0]))
+def taken_anew(flow: Flow, contract: Contract, plan: Plan, batch: Judged, assets: pl.DataFrame) -> tuple[Plan, Judged]:
+    """A planned batch that was read again, with what is taken of it as live stands now, and the plan that says so.
+
+    Live may have met an asset since, of which the plan takes rows that live would not look for. Where the lake holds the
+    batch already it stays as it was planned.
+
+    Args:
+        assets: as they stand now.
+    """
+    own = _planned_by(flow.store, plan.stream, plan.span)
+    if flow.lake_only and flow.lake and flow.lake.marker(plan.stream, plan.shard) >= plan.batch_seq:
+        return plan, _as_planned(contract, own, plan.span, batch)
+    taken = Taking(contract, own).part_of(replace(batch, read=_Noted(batch.read, plan.span.whole())), assets)
+    return replace(plan, span=taken.read.span), taken
+
+
+def _as_planned(contract: Contract, backfill: Backfill, span: Span, batch: Judged) -> Judged:
+    parts = span.parts
     limits = pl.DataFrame(
         list(parts[0].facts["limits"].items()), schema={"asset": pl.String, "limit": pl.Int64}, orient="row"
     )
     whole = [(part.whole(), bool(part.place.facts["took"])) for part in parts]
     taken, _ = _taken(contract, backfill.intervals, batch, whole, limits)
     return _only(batch, taken)
+
+
+def left_out(store: Store, contract: Contract, span: Span, rows: pl.DataFrame) -> bool:
+    """Whether a committed batch did not take an accepted record of its span; one that is rejected alone counts as left.
+
+    Args:
+        rows: the record, judged: `Verdict.rows`.
+    """
+    if rows.is_empty():
+        return True
+    asset, time = rows.select(contract.identity[:2]).row(0)
+    intervals = _planned_by(store, contract.stream, span).intervals
+    limit = span.parts[0].facts["limits"].get(asset, _MOST)
+    return not (within(pl.Series([time]), intervals)[0] and time < limit)
+
+
+def _planned_by(store: Store, stream: str, span: Span) -> Backfill:
+    return backfill_of(store, stream, int(span.parts[0].place.key.partition("/")[0]))
 
 
 def backfill_of(store: Store, stream: str, number: int) -> Backfill:

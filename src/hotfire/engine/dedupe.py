@@ -37,10 +37,12 @@ class Stored:
         find: from identities to the stored rows that have them, with `shard` and `batch_seq`.
         carried: from shard and batch_seq to the contract columns that the rows of that batch have values of their own
             in: content is compared on these only.
+        assets: every asset as it stands now, where another shard may have brought some meanwhile; None: none can have.
     """
 
     find: Callable[[pl.DataFrame], pl.DataFrame]
     carried: Callable[[str, int], Collection[str]]
+    assets: Callable[[], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,11 @@ def sort_out(
         repair: the rows come out of quarantine: all of them are marked late.
         shard: that the rows come by.
     """
-    rows, known = _with_clocks(contract, rows, memory, shard)
+    came = rows
+    rows, known = _with_clocks(contract, came, memory, shard)
+    if before.assets and (known.height > memory.assets.height or _apart(known, rows)):
+        memory = memory.met(before.assets().join(came, left_on="asset", right_on=contract.identity[0], how="semi"))
+        rows, known = _with_clocks(contract, came, memory, shard)
     ids, held = identities(contract, rows), contents(contract, rows)
     time, clock = rows[contract.identity[1]], rows["clock_ns"]
     apart = shard == BACKFILL
@@ -137,6 +143,11 @@ def _with_clocks(
     rows = rows.join(table, left_on=asset, right_on="asset", how="left", maintain_order="left")
     before = pl.when("moves").then(pl.col(time).cum_max().shift(1).over("code"))
     return rows.with_columns(clock_ns=pl.max_horizontal("clock_ns", before)), known
+
+
+def _apart(known: pl.DataFrame, rows: pl.DataFrame) -> bool:
+    """Whether only backfills have seen any of the rows' assets."""
+    return bool((known["shard"][rows["code"].unique()] == BACKFILL).any())
 
 
 def _floor(memory: Memory, rows: pl.DataFrame) -> pl.Series:

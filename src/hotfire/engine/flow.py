@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,16 @@ from hotfire.contract.model import Contract, wire
 from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.entities import Versions, sort_versions
 from hotfire.engine.memory import Memory
+from hotfire.engine.watch import Ruleset
+from hotfire.ledger.arrival import remembered_as
 from hotfire.ledger.cleared import cleared_before
-from hotfire.rows import BACKFILL, LIVE, Backfill, Counts, Fault, Outcome, Plan, Rejected, Verdict
+from hotfire.rows import LIVE, Backfill, Counts, Fault, Outcome, Plan, Rejected, Verdict
 
 if TYPE_CHECKING:
     from threading import Lock
 
     from hotfire.clock import Clock
+    from hotfire.findings import Watched
     from hotfire.protocols import Lake, Read, Source, Store
 
 
@@ -33,6 +36,9 @@ class Judged:
         repair: the rows come out of quarantine.
         shard: in a replay, the one that the rows came by; empty: the flow's.
         verdict: in a replay its rows may have `superseded`: versions whose order can no longer be told by their values.
+        ruleset, remembered_as: in a replay, the rules that the batch was watched by, and under which name detectors
+            remember its rows; None and empty: as the plan says.
+        watched: in a replay, what came of rows whose rules were about columns that are no more.
     """
 
     read: Read
@@ -40,6 +46,9 @@ class Judged:
     verdict: Verdict
     repair: bool = False
     shard: str = ""
+    ruleset: Ruleset | None = None
+    remembered_as: str = ""
+    watched: Watched | None = None
 
 
 def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
@@ -60,6 +69,7 @@ class Flow:
         retention_ns: older rows leave the store once the lake holds them; None: all rows stay.
         judge: what is said of a batch that was read, received at an instant. Called on a thread of its own.
         backfill: what is brought in apart from live; None: the flow is no backfill.
+        ruleset: the rules that new batches are watched by; `ruleset_of`: those of a contract and the hash in a plan.
         lock: the stream's, where another of its shards may be written in this process: held from the first look at what
             is stored to the commit.
     """
@@ -79,6 +89,8 @@ class Flow:
     judge: Callable[[Contract, Read, int], Judged] = judged
     backfill: Backfill | None = None
     lock: Lock | None = None
+    ruleset: Ruleset = field(default_factory=Ruleset)
+    ruleset_of: Callable[[Contract, str], Ruleset] = lambda _contract, _hash: Ruleset()
 
 
 def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) -> Plan:
@@ -86,7 +98,8 @@ def plan_of(flow: Flow, batch: Judged, batch_seq: int, *, repair: bool = False) 
     read = batch.read
     stream, contract = flow.contract.stream, flow.contract.hash
     repairs = repair or batch.repair
-    return Plan(stream, flow.shard, batch_seq, read.span, read.sha256, batch.received_at_ns, contract, repairs)
+    received_at_ns, rules = batch.received_at_ns, flow.ruleset.hash
+    return Plan(stream, flow.shard, batch_seq, read.span, read.sha256, received_at_ns, contract, repairs, rules=rules)
 
 
 def outcome_of(
@@ -100,12 +113,15 @@ def outcome_of(
     """
     verdict = _without(batch.verdict, plan.refused)
     if contract.kind == "telemetry":
-        before = Stored(partial(_stored_before, flow, contract, plan, settle), partial(_carried, flow, contract))
-        memory = _with_newcomers(flow, contract, verdict.rows, memory, settle)
+        before = Stored(
+            partial(_stored_before, flow, contract, plan, settle),
+            partial(_carried, flow, contract),
+            partial(_assets_now, flow, contract, settle) if flow.lock else None,
+        )
         shard = batch.shard or plan.shard
         fates = sort_out(contract, verdict.rows, memory, before, repair=plan.repair, shard=shard)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
-        kept = kept.sort(contract.identity[:2])
+        kept = kept.sort(contract.identity[:2], maintain_order=True)
         assets, after = fates.assets, fates.memory
     else:
         settle()
@@ -127,10 +143,24 @@ def outcome_of(
     )
     numbers = set(table["row_no"].to_list()) if verdict.corrections else set()
     corrections = [one for one in verdict.corrections if one.row_no in numbers]
-    if plan.repair:
-        repaired, retried = _moved(plan, table, rejected)
-        return Outcome(plan, flow.job_id, counts, table, [], corrections, assets, repaired, retried), after
-    return Outcome(plan, flow.job_id, counts, table, _rejected(batch, rejected), corrections, assets), after
+    by = batch.remembered_as or remembered_as(plan.shard, plan.span)
+    if batch.watched is None:
+        ruleset = batch.ruleset or _ruleset(flow, contract, plan)
+        watched = memory.watch.step(contract, ruleset, table, corrections, shard=by, repair=plan.repair)
+    else:
+        watched = batch.watched
+        memory.watch.recall(watched)
+    repaired, retried = _moved(plan, table, rejected) if plan.repair else ({}, {})
+    quarantine = [] if plan.repair else _rejected(batch, rejected)
+    parts = (plan, flow.job_id, counts, table, quarantine, corrections, assets, repaired, retried, watched)
+    return Outcome(*parts), after
+
+
+def _ruleset(flow: Flow, contract: Contract, plan: Plan) -> Ruleset:
+    """The rules that the plan names, whichever hold by now."""
+    if contract is flow.contract and plan.rules == flow.ruleset.hash:
+        return flow.ruleset
+    return flow.ruleset_of(contract, plan.rules)
 
 
 def _without(verdict: Verdict, refused: Mapping[int, str]) -> Verdict:
@@ -151,18 +181,10 @@ def _versions(flow: Flow, contract: Contract, plan: Plan, rows: pl.DataFrame) ->
     return sort_versions(contract, rows, before, arrived)
 
 
-def _with_newcomers(
-    flow: Flow, contract: Contract, rows: pl.DataFrame, memory: Memory, settle: Callable[[], None]
-) -> Memory:
-    """The memory, with assets that another shard may have brought meanwhile as they stand now."""
-    if flow.lock is None:
-        return memory
-    met = rows.select(pl.col(contract.identity[0]).alias("asset")).unique()
-    own = memory.assets.filter(pl.col("shard") != BACKFILL)
-    if met.join(own, on="asset", how="anti").is_empty():
-        return memory
+def _assets_now(flow: Flow, contract: Contract, settle: Callable[[], None]) -> pl.DataFrame:
+    """Every asset; no other shard of the stream changes any of them before the batch is committed."""
     settle()
-    return memory.met(flow.store.assets(contract).join(met, on="asset", how="semi"))
+    return flow.store.assets(contract)
 
 
 def _stored_before(

@@ -8,26 +8,25 @@ effect on what comes next, and it comes after the last batch's commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from hotfire.engine.backfill import Taking, taken_before
+from hotfire.engine.backfill import Taking, taken_anew
 from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
+from hotfire.engine.stages import Reader, Watcher, Writer, commit, past
+from hotfire.engine.watch import Watch
 from hotfire.errors import Refused, RowsRefused, SourceChanged
-from hotfire.rows import BACKFILL, Counts, Outcome, Place, Plan, Position
+from hotfire.rows import BACKFILL, Counts, Outcome, Plan
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
 
-Watcher = Callable[[Outcome], None]
-"""Told of every batch, after its commit, on the thread that commits."""
 Pace = Callable[[bool], bool]
 """Whether to go on. Told whether everything there is at present is committed; may wait for more then."""
 
@@ -61,27 +60,26 @@ def run(
     """
     checkpoint = flow.store.open(flow.contract.stream, flow.shard)
     with closing(Follower(flow, checkpoint)) as follower:
-        memory = _memory(flow)
+        memory = _memory(flow, Watch(flow.store.watched(flow.contract.stream)))
+        taking = Taking(flow.contract, flow.backfill) if flow.backfill else None
         position, batch_seq, total = checkpoint.position, checkpoint.committed_seq, Counts()
         if checkpoint.unfinished:
             outcome, memory = _finish(flow, checkpoint.unfinished, checkpoint.epoch, memory)
             follower.catch_up(outcome.plan.batch_seq - 1)
             if again or not outcome.plan.repair:
-                position = _past(position, outcome.plan)
+                position = past(position, outcome.plan)
             batch_seq = outcome.plan.batch_seq
             total += outcome.counts
             watch(outcome)
         flow.source.acknowledge(position)
-        with (
-            closing(_Reader(flow, position)) as reader,
-            closing(_Writer(flow, checkpoint.epoch, follower, watch)) as writer,
-        ):
-            taking = Taking(flow.contract, flow.backfill) if flow.backfill else None
+        writing = Writer(flow, checkpoint.epoch, follower, watch)
+        with closing(Reader(flow, position)) as reader, closing(writing) as writer:
             while True:
                 batch = reader.take()
                 if batch is None:
                     writer.settle()
                     follower.tend()
+                    writer.attend()
                 if not go_on(batch is None):
                     break
                 side_by_side = batch is None or batch.read.span.rows >= MANY
@@ -90,7 +88,7 @@ def run(
                 if batch is None:
                     continue
                 if taking:
-                    batch, memory = _apart(flow, taking, batch, writer.alone)
+                    batch, memory = _apart(flow, taking, batch, memory, writer.alone)
                 batch_seq += 1
                 plan = plan_of(flow, batch, batch_seq, repair=repair)
                 outcome, memory = outcome_of(flow, flow.contract, plan, batch, memory, writer.alone)
@@ -120,10 +118,12 @@ def run_opened(
             return
 
 
-def _apart(flow: Flow, taking: Taking, batch: Judged, alone: Callable[[], None]) -> tuple[Judged, Memory]:
+def _apart(
+    flow: Flow, taking: Taking, batch: Judged, memory: Memory, alone: Callable[[], None]
+) -> tuple[Judged, Memory]:
     """The part of a batch that a backfill takes, and the assets as live has left them."""
     alone()
-    memory = _memory(flow)
+    memory = _memory(flow, memory.watch)
     return taking.part_of(batch, memory.assets), memory
 
 
@@ -140,128 +140,17 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
     contract = flow.contract_of(plan.contract)
     batch = flow.judge(contract, read, plan.received_at_ns)
     with flow.lock or nullcontext():
+        flow.store.refresh()
         if plan.shard == BACKFILL:
-            batch = taken_before(flow.store, contract, plan, batch)
+            memory = _memory(flow, memory.watch)
+            plan, batch = taken_anew(flow, contract, plan, batch, memory.assets)
+            flow.store.plan(plan, epoch)
         outcome, memory = outcome_of(flow, contract, plan, batch, memory)
-        _commit(flow, outcome, contract, epoch)
+        commit(flow, outcome, contract, epoch)
     return outcome, memory
 
 
-def _commit(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> None:
-    """The commit point. Rows that are kept only in the lake are there before it, fenced by the batch number.
-
-    Raises:
-        RowsRefused: the store alone could tell that rows are bad. They are written into the plan: the next run commits
-            the batch without them.
-    """
-    try:
-        _committed(flow, outcome, contract, epoch)
-    except RowsRefused as refused:
-        plan = outcome.plan
-        if not refused.reasons.keys() - plan.refused.keys():
-            raise Refused(refused.what, refused.do) from refused
-        flow.store.plan(replace(plan, refused={**plan.refused, **refused.reasons}), epoch)
-        raise
-
-
-def _committed(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> None:
-    if flow.lake_only and flow.lake and not flow.dry_run:
-        flow.lake.append(contract, flow.shard, outcome.plan.batch_seq, outcome.rows)
-        flow.store.commit(replace(outcome, rows=outcome.rows.clear()), contract, epoch)
-    else:
-        flow.store.commit(outcome, contract, epoch)
-
-
-class _Reader:
-    """Reads and judges the next batch on a thread of its own, while the engine sorts out the last one."""
-
-    def __init__(self, flow: Flow, position: Position) -> None:
-        self._flow = flow
-        self._position = position
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
-        self._upcoming = self._thread.submit(self._next)
-
-    def take(self) -> Judged | None:
-        """The next batch; None where nothing is there at present."""
-        return self._upcoming.result()
-
-    def go_on(self) -> None:
-        """Begin with the batch after the one that was taken."""
-        self._upcoming = self._thread.submit(self._next)
-
-    def close(self) -> None:
-        """Wait for the batch in hand, and forget it."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
-
-    def _next(self) -> Judged | None:
-        read = self._flow.source.poll(self._position)
-        if read is None:
-            return None
-        self._position = {**self._position, **{part.place.key: part.after() for part in read.span.parts}}
-        return self._flow.judge(self._flow.contract, read, read.received_at_ns or self._flow.clock.now_ns())
-
-
-class _Writer:
-    """Plans and commits one batch on a thread of its own, while the engine sorts out the next one."""
-
-    def __init__(self, flow: Flow, epoch: int, follower: Follower, watch: Watcher) -> None:
-        self._flow = flow
-        self._epoch = epoch
-        self._follower = follower
-        self._watch = watch
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
-        self._pending: Future[None] | None = None
-        self._locked = False
-
-    def begin(self, outcome: Outcome) -> None:
-        """Commit a batch, once the last one is committed."""
-        self.settle()
-        self._pending = self._thread.submit(self._write, outcome)
-
-    def alone(self) -> None:
-        """Return once everything is committed, and no other shard of the stream is written until the next commit."""
-        self.settle()
-        if self._flow.lock and not self._locked:
-            self._flow.lock.acquire()
-            self._locked = True
-            self._flow.store.refresh()
-
-    def settle(self) -> None:
-        """Return once everything is committed."""
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            pending.result()
-
-    def close(self) -> None:
-        """Wait for the batch in hand."""
-        self._thread.shutdown(wait=True)
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self._flow.lock and self._locked:
-            self._locked = False
-            self._flow.lock.release()
-
-    def _write(self, outcome: Outcome) -> None:
-        flow, plan = self._flow, outcome.plan
-        try:
-            flow.store.plan(plan, self._epoch)
-            _commit(flow, outcome, flow.contract, self._epoch)
-        finally:
-            self._let_go()
-        if flow.lake_only:
-            self._follower.tend()
-        else:
-            self._follower.follow(plan.batch_seq, outcome.rows)
-        flow.source.acknowledge(_past({}, plan))
-        self._watch(outcome)
-
-
-def _past(position: Position, plan: Plan) -> Mapping[str, Place]:
-    return {**position, **{part.place.key: part.after() for part in plan.span.parts}}
-
-
-def _memory(flow: Flow) -> Memory:
+def _memory(flow: Flow, watch: Watch) -> Memory:
     if flow.contract.kind == "entity":
         return remember(flow.contract, flow.store.assets(flow.contract), None)
     assets = flow.store.assets(flow.contract)
@@ -269,7 +158,7 @@ def _memory(flow: Flow) -> Memory:
     if not (flow.lake_only or flow.shard == BACKFILL):
         recent = flow.store.recent(flow.contract, WINDOW_NS)
         _hold_every_asset(flow.contract, assets, recent)
-    return replace(remember(flow.contract, assets, recent), alone=flow.lock is None)
+    return replace(remember(flow.contract, assets, recent), alone=flow.lock is None, watch=watch)
 
 
 def _hold_every_asset(contract: Contract, assets: pl.DataFrame, recent: pl.DataFrame) -> None:

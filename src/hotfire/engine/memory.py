@@ -8,12 +8,13 @@ asked. So deduplication is exact over all history while the memory stays bounded
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from hotfire.engine.watch import Watch
 from hotfire.rows import BACKFILL
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Memory:
         alone: False where another shard of the stream may be written meanwhile, as far back as `window_ns` behind the
             assets' clocks: there it is complete no longer.
         window_ns, capacity, most_runs: its bounds.
+        watch: what detectors remember. Not frozen: after a failed commit all of the memory is made anew.
     """
 
     assets: pl.DataFrame
@@ -74,6 +76,7 @@ class Memory:
     window_ns: int = WINDOW_NS
     capacity: int = CAPACITY
     most_runs: int = RUNS
+    watch: Watch = field(default_factory=Watch)
 
     def find(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         """Which hashes are remembered, and the hash of the content each was remembered with."""

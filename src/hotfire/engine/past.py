@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,14 @@ import msgspec
 import polars as pl
 
 from hotfire.engine.flow import Judged
+from hotfire.findings import Change, Condition, Finding, Watched
 from hotfire.ledger.arrival import ROWS, Arrived, arrived
 from hotfire.protocols import Records
 from hotfire.rows import Correction, Decoded, Fault, Outcome, Part, Place, Position, Span, Verdict
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract, Field
+    from hotfire.engine.watch import Ruleset
     from hotfire.protocols import Lake, Read, Store
 
 ARRIVAL = ("batch_seq", "row_no")
@@ -30,6 +32,8 @@ class Recorded:
 
     Attributes:
         store: read in one `steady` moment.
+        ruleset_of: the rules of a batch, by the hashes of its contract and of its rules; None: they are about another
+            major version's columns.
         lake_only: the stream's rows are kept in the lake and not in the store.
         since_ns, until_ns: only rows with an event time in [since, until), and no quarantine; None is open.
     """
@@ -37,6 +41,7 @@ class Recorded:
     contract: Contract
     store: Store
     lake: Lake | None
+    ruleset_of: Callable[[str, str], Ruleset | None]
     lake_only: bool = False
     since_ns: int | None = None
     until_ns: int | None = None
@@ -185,9 +190,22 @@ def _page(recorded: Recorded, some: Arrived, *, converted: bool) -> Page:
     )
     number = rows.height + len(rejected)
     span = Span((Part(_place(some), some.last, 1, number),))
-    received_at_ns = some.ledger[0]["received_at_ns"]
-    read = _Read(span, "", _Quarantined(rejected, number), received_at_ns)
-    return Page(some.shard, rows, Judged(read, received_at_ns, verdict, some.repair, some.shard))
+    first = some.ledger[0]
+    read = _Read(span, "", _Quarantined(rejected, number), first["received_at_ns"])
+    ruleset = recorded.ruleset_of(first["contract"], first["rules"])
+    watched = _watched(recorded, some) if ruleset is None else None
+    by = (some.repair, some.shard, ruleset, some.remembered_as, watched)
+    return Page(some.shard, rows, Judged(read, first["received_at_ns"], verdict, *by))
+
+
+def _watched(recorded: Recorded, some: Arrived) -> Watched:
+    """What came of batches whose rules cannot be told again: conditions as they stand now."""
+    of = {"stream": recorded.contract.stream, "shard": some.remembered_as, "first": some.first, "last": some.last}
+    findings = recorded.store.query("findings_of_batches", **of).rename({"limit_value": "limit"})
+    conditions = recorded.store.query("conditions_of_batches", **of).rename({"limit_value": "limit"})
+    found = tuple(Finding(**row) for row in findings.iter_rows(named=True))
+    held = (Condition(**row) for row in conditions.iter_rows(named=True))
+    return Watched(found, tuple(Change("raised", one.raised_at_ns, one) for one in held), {}, some.remembered_as)
 
 
 def _numbers(contract: Contract, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:

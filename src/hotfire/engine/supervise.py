@@ -55,6 +55,7 @@ class Live:
         now_ns: the wall clock.
         told: of every batch, after its commit.
         stood: of every change of its standing, with its name.
+        renewed: whether everything is to be opened anew, because there are other rules.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Live:
         now_ns: Callable[[], int],
         told: Told,
         stood: Stood,
+        renewed: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
+        self._renewed = renewed
         self._opened, self._now_ns, self._told, self._stood = opened, now_ns, told, stood
         self._standing = Standing(since_ns=now_ns())
         self._lock = Lock()
@@ -108,6 +111,8 @@ class Live:
 
     def _go_on(self, wait: Wait, *, idle: bool) -> bool:
         """The stream's `Pace`."""
+        if not self._stop.is_set() and self._renewed():
+            return False
         if idle:
             self._runs()
             if not self._stop.is_set():

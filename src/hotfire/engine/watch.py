@@ -17,6 +17,7 @@ from hotfire.alarm.conditions import after, ended
 from hotfire.detect.model import Readings
 from hotfire.engine.watched import BEGINNING_NS, Remembered, put_off, read, waiting, written
 from hotfire.findings import Change, Finding, Watched
+from hotfire.rows import BACKFILL
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -27,11 +28,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The detectors that hold from one event time on; `key` is equal where the same rules do."""
+    """The detectors that hold from one event time on.
+
+    Attributes:
+        major: the contract's major version: with another one everything begins anew.
+        rules: equal where the same rules hold.
+    """
 
     valid_from_ns: int
     detectors: tuple[Detector, ...]
-    key: str
+    major: int
+    rules: str
+
+    @property
+    def key(self) -> str:
+        """Equal where nothing changes for a detector."""
+        return f"{self.major}:{self.rules}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +69,22 @@ class _Findings:
 
 
 class Watch:
-    """What the detectors of a stream remember. Belongs to one run of the engine, which begins anew where a commit fails.
+    """What the detectors of a stream remember, by shard and asset. Belongs to one run of the engine, which begins anew where a commit fails.
 
     Args:
         states: of assets: shard, asset, text.
     """
 
     def __init__(self, states: Iterable[tuple[str, str, str]] = ()) -> None:
-        self._assets = {(shard, asset): read(text) for shard, asset, text in states}
+        self._assets: dict[tuple[str, str], Remembered] = {}
+        self._texts = {(shard, asset): text for shard, asset, text in states}
+
+    def _of(self, shard: str, asset: str) -> Remembered:
+        found = self._assets.get((shard, asset))
+        if found is None:
+            text = self._texts.pop((shard, asset), "")
+            found = self._assets[shard, asset] = read(text) if text else Remembered()
+        return found
 
     def step(
         self,
@@ -79,9 +99,10 @@ class Watch:
         """What rules make of the rows that a batch stores.
 
         Args:
-            rows: in arrival order, with `late`, `row_no` and the contract's storage columns.
+            rows: with `late`, `row_no` and the contract's storage columns, sorted by asset and event time, and equal
+                ones in the order of their arrival.
             corrections: of these rows.
-            shard: that the rows came by: each remembers for itself.
+            shard: the name under which the rows' assets are remembered: `remembered_as`.
             repair: the rows come out of quarantine: they are late, whatever their time.
         """
         if contract.kind != "telemetry" or rows.is_empty():
@@ -94,7 +115,13 @@ class Watch:
             for edition, part in _parts(contract, ruleset, fed):
                 self._judge(edition, Readings.of(contract, part), shard, came)
         states = {asset: written(self._assets[shard, asset]) for asset in sorted(came.touched)}
-        return Watched(tuple(came.findings), tuple(sorted(came.changes, key=_when)), states)
+        return Watched(tuple(came.findings), tuple(sorted(came.changes, key=_when)), states, shard)
+
+    def recall(self, watched: Watched) -> None:
+        """Take over what is known to have come of rows, instead of judging them again."""
+        for change in watched.changes:
+            one = change.condition
+            self._of(watched.shard, one.asset).conditions[one.rule, one.asset, one.channel] = one
 
     def _turns(
         self, contract: Contract, rows: pl.DataFrame, shard: str, touched: set[str], *, repair: bool
@@ -102,13 +129,17 @@ class Watch:
         """The rows whose turn it is, each asset's in order of event time, and those that are too late for one."""
         if repair:
             return rows.clear(), rows
-        if not contract.reorder_ns:
-            return rows.filter(~pl.col("late")), rows.filter("late")
+        if not contract.reorder_ns and not shard.startswith(BACKFILL):
+            late = rows["late"]
+            return (rows.filter(~late), rows.filter(late)) if late.any() else (rows, rows.clear())
         asset, time = contract.identity[:2]
         names = [column.storage for column in contract.columns]
         met = rows[asset].unique(maintain_order=True)
-        kept = [self._assets.setdefault((shard, one), Remembered()) for one in met]
-        clocks = pl.DataFrame({asset: met, "before": [one.clock_ns for one in kept]}, schema_overrides={"before": pl.Int64})
+        kept = [self._of(shard, one) for one in met]
+        rows = rows.sort("row_no")
+        clocks = pl.DataFrame(
+            {asset: met, "before": [one.clock_ns for one in kept]}, schema_overrides={"before": pl.Int64}
+        )
         rows = rows.join(clocks, on=asset, how="left", maintain_order="left")
         earlier = pl.col(time).cum_max().shift(1).over(asset)
         clock = pl.max_horizontal("before", earlier)
@@ -129,7 +160,7 @@ class Watch:
 
     def _judge(self, edition: Edition, readings: Readings, shard: str, came: _Findings) -> None:
         """Give readings to the detectors of one edition."""
-        kept = [self._assets.setdefault((shard, asset), Remembered()) for asset in readings.assets]
+        kept = [self._of(shard, asset) for asset in readings.assets]
         for asset, one, first in zip(readings.assets, kept, readings.edges, strict=False):
             if one.edition != edition.key:
                 came.changes += _replaced(one, edition, int(readings.times[first]))
@@ -146,9 +177,10 @@ class Watch:
                     came.touched.add(asset)
                     _keep(self._assets[shard, asset], key, states[asset])
             came.findings += found
-            for one in found:
-                came.touched.add(one.asset)
-                came.changes += after(self._assets[shard, one.asset].conditions, [one], detector.rule.about)
+            for finding in found:
+                came.touched.add(finding.asset)
+                held = self._assets[shard, finding.asset].conditions
+                came.changes += after(held, [finding], detector.rule.about)
 
 
 def _keep(one: Remembered, key: str, state: State) -> None:
@@ -173,9 +205,10 @@ def _parts(contract: Contract, ruleset: Ruleset, rows: pl.DataFrame) -> Iterator
 
 def _replaced(one: Remembered, edition: Edition, at_ns: int) -> list[Change]:
     """Go over to other rules: what has another rule by now, or none, is forgotten, and its conditions end."""
+    same = one.edition.partition(":")[0] == str(edition.major)
+    keys = {detector.rule.key for detector in edition.detectors if same}
+    names = {detector.rule.name for detector in edition.detectors if same}
     one.edition = edition.key
-    keys = {detector.rule.key for detector in edition.detectors}
-    names = {detector.rule.name for detector in edition.detectors}
     gone = {key.rpartition("@")[0] for key in one.rules.keys() - keys} | {point[0] for point in one.conditions} - names
     one.rules = {key: state for key, state in one.rules.items() if key in keys}
     changes = []
@@ -199,7 +232,7 @@ def _impossible(contract: Contract, rows: pl.DataFrame, corrections: Sequence[Co
     if not own:
         return []
     asset, time = contract.identity[:2]
-    numbers = pl.Series({one.row_no for one in own}, dtype=rows.schema["row_no"])
+    numbers = pl.Series(sorted({one.row_no for one in own}), dtype=rows.schema["row_no"])
     came = rows.filter(pl.col("row_no").is_in(numbers.implode())).select("row_no", asset, time)
     at = {row_no: (who, when) for row_no, who, when in came.rows()}
     found = []

@@ -15,19 +15,26 @@ if TYPE_CHECKING:
     from hotfire.protocols import Lake, Store
 
 _PAGE = 20_000
+_POINT = {"rule": pl.String, "asset": pl.String, "channel": pl.String}
+_FOUND = {"severity": pl.String, "value": pl.Float64, "limit_value": pl.Float64}
+_FINDING = pl.Schema({**_POINT, "at_ns": pl.Int64, **_FOUND, "kind": pl.String})
+_CONDITION = pl.Schema({**_POINT, "level": pl.String, "raised_at_ns": pl.Int64, "returned_at_ns": pl.Int64, **_FOUND})
 
 
 def digest(contract: Contract, store: Store, lake: Lake | None, *, lake_only: bool = False) -> str:
     """The digest of one stream: its stored rows, and its quarantine as far as it was not repaired.
 
     Stored rows count by their contract columns (float64 by their bits, instants by their int64 nanoseconds);
-    quarantined rows by their raw bytes and the names of the checks they broke. Batch numbers, record numbers,
+    quarantined rows by their raw bytes and the names of the checks they broke; findings and conditions (of the first
+    revision) by all that was found, but not by the words for it. Batch numbers, record numbers,
     positions, receipt times and people's actions do not count.
     """
     frames = _in_lake(contract, store, lake) if lake_only and lake else _stored(contract, store, lake)
-    whole = hashlib.sha256(b"hotfire digest 1\0" + contract.stream.encode() + b"\0")
+    whole = hashlib.sha256(b"hotfire digest 2\0" + contract.stream.encode() + b"\0")
     whole.update(_sorted(_encoded(contract, frame) for frame in frames))
     whole.update(_sorted(_rejected(contract.stream, store)))
+    whole.update(_sorted(_told(store, "findings", _FINDING, stream=contract.stream)))
+    whole.update(_sorted(_told(store, "conditions", _CONDITION, stream=contract.stream, revision=1)))
     return whole.hexdigest()
 
 
@@ -58,7 +65,11 @@ def _in_lake(contract: Contract, store: Store, lake: Lake) -> Iterator[pl.DataFr
 
 def _encoded(contract: Contract, rows: pl.DataFrame) -> Iterable[bytes]:
     """Each row as bytes that differ wherever the rows do."""
-    fields = [_field(rows[column.storage]) for column in contract.columns]
+    return _joined(rows.select(column.storage for column in contract.columns))
+
+
+def _joined(rows: pl.DataFrame) -> Iterable[bytes]:
+    fields = [_field(column) for column in rows.get_columns()]
     joined: pl.Series = pl.DataFrame(fields).select(pl.concat_str(pl.all(), separator="|").cast(pl.Binary)).to_series()
     return joined
 
@@ -81,6 +92,16 @@ def _rejected(stream: str, store: Store) -> Iterator[Iterable[bytes]]:
     while True:
         page = store.query("quarantine_faults", stream=stream, after=after, page=_PAGE)
         yield [_fault_names(faults) + b"|" + raw for faults, raw in page.select("faults", "raw").rows()]
+        if page.height < _PAGE:
+            return
+        after = page["id"][-1]
+
+
+def _told(store: Store, query: str, schema: pl.Schema, **of: object) -> Iterator[Iterable[bytes]]:
+    after = 0
+    while True:
+        page = store.query(query, after=after, page=_PAGE, **of)
+        yield _joined(page.select(schema.names()).cast(schema))
         if page.height < _PAGE:
             return
         after = page["id"][-1]

@@ -295,6 +295,8 @@ class FileSource:
 
     def _found_again(self, place: Place) -> Seen:
         """The file of a place, under its path or another that it was renamed to."""
+        if "path" not in place.facts:
+            raise SourceChanged(f"{place.label} is no file: what was pushed is let go of once it is committed.")
         path = Path(place.facts["path"])
         others = [file for one in self._paths if not is_pipe(one) for file in _listed(one)]
         for candidate in (path, *others):

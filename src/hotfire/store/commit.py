@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
+from hotfire.alarm.notices import PAGE_HORIZON_NS
 from hotfire.errors import SourceChanged
 from hotfire.rows import BACKFILL
 from hotfire.store.ddl import history
 from hotfire.store.dialect import quoted
 from hotfire.store.refusal import taken
+from hotfire.store.signals import write_watched
 
 if TYPE_CHECKING:
+    from hotfire.alarm.notices import Routing
     from hotfire.contract.model import Contract
     from hotfire.rows import Outcome
     from hotfire.store.connection import Connection
@@ -50,10 +53,11 @@ _LEDGER = {
     "first_rowid": _NUMBER,
     "last_rowid": _NUMBER,
     "arrival": _NUMBER,
+    "rules": _TEXT,
 }
 
 
-def write(connection: Connection, outcome: Outcome, contract: Contract, committed_at_ns: int) -> None:
+def write(connection: Connection, outcome: Outcome, contract: Contract, routing: Routing, committed_at_ns: int) -> None:
     """Everything of an outcome but the fence and the plan. Raises RowsRefused where rows fail as data."""
     table = history(contract)
     before = connection.last_rowid(table)
@@ -64,6 +68,7 @@ def write(connection: Connection, outcome: Outcome, contract: Contract, committe
     _write_corrections(connection, outcome)
     _write_assets(connection, outcome)
     _write_places(connection, outcome)
+    write_watched(connection, outcome, routing, committed_at_ns)
     _write_ledger(connection, outcome, committed_at_ns, None if before is None else before + 1, after)
 
 
@@ -149,11 +154,15 @@ def _write_assets(connection: Connection, outcome: Outcome) -> None:
     if outcome.assets is None or outcome.assets.is_empty():
         return
     stream, shard = pl.lit(outcome.plan.stream).alias("stream"), pl.lit(outcome.plan.shard).alias("shard")
-    rows = outcome.assets.select(stream, "asset", shard, "clock_ns", "counter", "gaps", "stored")
+    received_at_ns = outcome.plan.received_at_ns
+    is_live = (received_at_ns - pl.col("clock_ns") <= PAGE_HORIZON_NS) & (shard.eq(BACKFILL).not_())
+    heard = pl.when(is_live).then(pl.lit(received_at_ns, dtype=pl.Int64)).alias("heard_at_ns")
+    rows = outcome.assets.select(stream, "asset", shard, "clock_ns", "counter", "gaps", "stored", heard)
     source, parameters = connection.given(rows)
     connection.query(
         f"INSERT INTO hf_asset SELECT * FROM {source} AS a WHERE TRUE ON CONFLICT (stream, asset) DO UPDATE SET "
         "clock_ns = excluded.clock_ns, counter = excluded.counter, gaps = excluded.gaps, stored = excluded.stored, "
+        "heard_at_ns = coalesce(excluded.heard_at_ns, hf_asset.heard_at_ns), "
         f"shard = CASE WHEN hf_asset.shard = '{BACKFILL}' THEN excluded.shard ELSE hf_asset.shard END",
         parameters,
     )
@@ -181,7 +190,7 @@ def _write_ledger(
         *(plan.stream, plan.shard, plan.batch_seq, outcome.job_id, plan.contract, int(plan.repair)),
         *(text(plan.span), plan.sha256, plan.received_at_ns, committed_at_ns),
         *(getattr(counts, name) for name in _COUNTS),
-        *(first, last, _arrival(connection, plan.stream)),
+        *(first, last, _arrival(connection, plan.stream), plan.rules),
     )
     connection.ingest("hf_ledger", pl.DataFrame([row], schema=_LEDGER, orient="row"))
 

@@ -12,10 +12,13 @@ import polars as pl
 from hotfire.errors import OwnedElsewhere
 from hotfire.rows import Checkpoint, Cleared, Clearing, Outcome, Place, Plan
 from hotfire.store import ddl
+from hotfire.store.alarm_book import AlarmBook
 from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
+from hotfire.store.outbox import StoreOutbox
+from hotfire.store.revisions import Revisions
 from hotfire.store.sql import positional
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ class OperationalStore:
         self._clock = clock
         self._dry_run = dry_run
         self._lent = False
+        self.alarms = AlarmBook(connection, self, clock)
+        self.outbox = StoreOutbox(connection, self)
+        self.revisions = Revisions(connection, self)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -190,7 +196,7 @@ class OperationalStore:
                 "WHERE stream = ? AND shard = ? AND epoch = ? AND committed_seq = ?",
                 [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
             )
-            write(self._connection, outcome, contract, self._clock.now_ns())
+            write(self._connection, outcome, contract, self.alarms.routing, self._clock.now_ns())
             self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
 
         def stands() -> bool:
@@ -236,6 +242,23 @@ class OperationalStore:
         )
         texts = pl.col("asset", "shard").cast(pl.String)
         return rows.select(texts, pl.col("clock_ns", "counter", "gaps", "stored").cast(pl.Int64))
+
+    def watched(self, stream: str) -> Iterator[tuple[str, str, str]]:
+        """What detectors remember of assets: shard, asset and text."""
+        rows = self._read("SELECT shard, asset, state FROM hf_detector WHERE stream = ?", [stream])
+        yield from rows.iter_rows()
+
+    def act(self, stream: str) -> int:
+        """Take what people have asked for of the stream's alarms; how much there was."""
+        return self.alarms.act(stream)
+
+    def reading(self, body: Callable[[], T]) -> T:
+        """Run a body that only reads."""
+        return self._reading(body)
+
+    def writing(self, body: Callable[[], T]) -> T:
+        """Run a body as one transaction, all or nothing."""
+        return self._writing(body)
 
     def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
         """The stored rows that are not older than `window_ns` behind their asset's clock."""
@@ -342,7 +365,7 @@ class OperationalStore:
         """Write down what a backfill is to bring in, as JSON; its number."""
         number = self.query("backfills", stream=stream).height + 1
         self._write(
-            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL) ON CONFLICT DO NOTHING",
+            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
             [stream, number, spec, self._clock.now_ns()],
         )
         return number
@@ -353,6 +376,10 @@ class OperationalStore:
             "UPDATE hf_backfill SET state = 'done', ended_at_ns = ? WHERE stream = ? AND number = ?",
             [self._clock.now_ns(), stream, number],
         )
+
+    def trouble_backfill(self, stream: str, number: int, error: str) -> None:
+        """Write down what keeps a backfill from going on; empty: nothing any more."""
+        self._write("UPDATE hf_backfill SET error = ? WHERE stream = ? AND number = ?", [error or None, stream, number])
 
     def discard(self, quarantine_id: int, reason: str) -> bool:
         """Turn an open quarantine row into a tombstone; False where it is not open."""
@@ -430,6 +457,14 @@ class OperationalStore:
         for row in self.query("places", stream=stream, shard=shard).rows(named=True):
             facts = msgspec.json.decode(row["facts"])
             yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)
+
+    def keep_rules(self, stream: str, digest: str, versions: str, texts: str) -> None:
+        """Keep the texts of a stream's rules under their hash, as the newest."""
+        self._write(
+            "INSERT INTO hf_version VALUES (?, ?, 'rules', ?, ?, ?) "
+            "ON CONFLICT (hash) DO UPDATE SET entered_at_ns = excluded.entered_at_ns",
+            [digest, stream, versions, texts, self._clock.now_ns()],
+        )
 
     def _keep_texts(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         self._connection.query(

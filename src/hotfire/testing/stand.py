@@ -21,6 +21,8 @@ from hotfire.engine.missing import Survey, survey
 from hotfire.engine.past import Recorded
 from hotfire.engine.replay import Replayed, replay
 from hotfire.engine.retention import retain
+from hotfire.engine.rulesets import Chains, entered, ruleset
+from hotfire.engine.watch import Ruleset
 from hotfire.lake.delta import DeltaLake
 from hotfire.ledger.balance import Balance, balance
 from hotfire.ledger.digest import digest
@@ -35,6 +37,8 @@ from hotfire.testing.crashes import Fuse
 from hotfire.workspace.backfills import Asked, begin, interrupted
 
 _PAGE = 1_000_000
+_ALARM = (*("alarm_id", "rule", "asset", "channel", "state", "severity", "raised_at_ns", "returned_at_ns", "events"),)
+_CONDITION = ("rule", "asset", "channel", "severity", "raised_at_ns", "returned_at_ns")
 
 
 @contextmanager
@@ -55,6 +59,9 @@ class Came:
         assets: asset, clock, counter, gaps, rows.
         corrections: record number, column, check, raw, value.
         lake: the contract columns of every row in the lake, sorted.
+        findings: rule, asset, channel, event time, severity, kind, sorted.
+        conditions: rule, asset, channel, severity, when raised and returned, sorted.
+        alarms: id, rule, asset, channel, state, severity, when raised and returned, number of events, sorted.
     """
 
     digest: str
@@ -63,6 +70,9 @@ class Came:
     assets: Sequence[tuple[Any, ...]]
     corrections: Sequence[tuple[Any, ...]]
     lake: Sequence[tuple[Any, ...]]
+    findings: Sequence[tuple[Any, ...]]
+    conditions: Sequence[tuple[Any, ...]]
+    alarms: Sequence[tuple[Any, ...]]
 
 
 @dataclass
@@ -75,6 +85,7 @@ class Stand:
         lake_only: rows are kept only in the lake.
         url: of a PostgreSQL store; empty: SQLite in the folder.
         retention_ns: how old rows grow in the store.
+        rules: texts of rules files, by name; empty: only the contract's limits.
     """
 
     folder: Path
@@ -85,6 +96,8 @@ class Stand:
     url: str = ""
     retention_ns: int | None = None
     known: dict[str, Contract] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    entered: dict[str, Chains] = field(default_factory=dict)
 
     def store(self) -> OperationalStore:
         """A connection of its own; the caller closes it."""
@@ -145,8 +158,19 @@ class Stand:
             closing(self._shadow(folder)) as shadow,
             store.steady(),
         ):
-            stands = (self.contract, store, self.lake(store), self.lake_only, since_ns, until_ns)
+            stands = (self.contract, store, self.lake(store), self._rules_of, self.lake_only, since_ns, until_ns)
             return replay(Recorded(*stands), shadow, self.clock, "replay-1")
+
+    def _rules_of(self, judged_by: str, digest: str) -> Ruleset | None:
+        older = self.known[judged_by]
+        return ruleset(older, self.entered.get(digest, {})) if older.major == self.contract.major else None
+
+    def _ruleset(self) -> Ruleset:
+        """The rules that hold now: entered after those of the run before."""
+        before = next(reversed(self.entered.values()), {})
+        found = entered(self.contract, before, self.rules)
+        self.entered[found.ruleset.hash] = self.entered.pop(found.ruleset.hash, found.chains)
+        return found.ruleset
 
     def _shadow(self, folder: Path) -> SqliteStore:
         shadow = SqliteStore(folder / "hotfire.db", self.clock)
@@ -179,6 +203,9 @@ class Stand:
                 sorted(assets.rows()),
                 [row for seq, at in first.items() for row in _corrections(store, stream, seq, at)],
                 sorted(held, key=repr),
+                _told(store, "findings", "rule", "asset", "channel", "at_ns", "severity", "kind", stream=stream),
+                _told(store, "conditions", *_CONDITION, stream=stream, revision=1),
+                _alarms(store),
             )
 
     def arrival(self) -> list[tuple[str, int, int]]:
@@ -210,6 +237,8 @@ class Stand:
             self.known.__getitem__,
             lake_only=self.lake_only,
             retention_ns=self.retention_ns,
+            ruleset=self._ruleset(),
+            ruleset_of=lambda contract, digest: ruleset(contract, self.entered.get(digest, {})),
         )
 
     def _reread(self, plan: Plan, source: Source, store: OperationalStore, fuse: Fuse) -> Any:
@@ -247,6 +276,16 @@ def _first_records(store: OperationalStore, stream: str) -> dict[int, int]:
         first[seq] = at
         at += received
     return first
+
+
+def _told(store: OperationalStore, query: str, *columns: str, **of: Any) -> list[tuple[Any, ...]]:
+    return sorted(store.query(query, after=0, page=_PAGE, **of).select(columns).rows(), key=repr)
+
+
+def _alarms(store: OperationalStore) -> list[tuple[Any, ...]]:
+    table = store.table("hf_alarm")
+    assert table is not None
+    return sorted(table.select(_ALARM).rows(), key=repr)
 
 
 def _corrections(store: OperationalStore, stream: str, batch_seq: int, first: int) -> list[tuple[Any, ...]]:

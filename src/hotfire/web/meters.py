@@ -56,6 +56,9 @@ class EngineMeters:
         }
         self._batches = Counter("hotfire_batches_committed", "Batches committed.", label, registry=registry)
         self._outages = Counter("hotfire_outages_met", "Outages that a stream waited for.", label, registry=registry)
+        self._raised = Counter(
+            "hotfire_conditions_raised", "Conditions raised.", ["stream", "severity"], registry=registry
+        )
         self._seconds = Histogram(
             "hotfire_batch_commit_seconds", "From receipt to commit.", label, registry=registry, buckets=_SECONDS
         )
@@ -82,6 +85,9 @@ class EngineMeters:
             counter.labels(stream).inc(getattr(counts, fate))
         self._batches.labels(stream).inc()
         self._seconds.labels(stream).observe((committed_at_ns - outcome.plan.received_at_ns) / 1e9)
+        for change in outcome.watched.changes:
+            if change.what == "raised":
+                self._raised.labels(stream, change.condition.severity).inc()
         if newest_ns is not None:
             self._lag.labels(stream).observe(max(0.0, (committed_at_ns - newest_ns) / 1e9))
             self._newest.labels(stream).set(newest_ns / 1e9)

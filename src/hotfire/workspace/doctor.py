@@ -19,6 +19,7 @@ from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Counts, Plan
 from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
+from hotfire.workspace.watchers import notices_seen, rules_seen
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -59,8 +60,10 @@ def examine(workspace: Workspace, vitals: Vitals) -> Iterator[Looked]:
         return
     idle = _owner(workspace)
     yield idle
+    yield from (Looked(*seen) for seen in notices_seen(workspace))
     for contract in contracts:
         try:
+            yield from (Looked(*seen) for seen in rules_seen(workspace, contract))
             yield from _plans(workspace, contract, busy="idle" not in idle.detail)
             yield from _lake(workspace, contract)
             yield from _retention(workspace, contract)

@@ -9,11 +9,12 @@ from typing import Any
 
 from hotfire.contract.duration import duration_ns
 from hotfire.errors import ContractError
-from hotfire.workspace.model import instant_ns
+from hotfire.workspace.values import instant_ns
 
 SAID: Mapping[str | None, str] = {
     "text": "a text",
     "secret": "a text",
+    "hidden": "a text",
     "texts": "a text or a list of texts",
     "secrets": "a text or a list of texts",
     "duration": "a number and a unit, such as 500 ms, 5 min or 30 d",
@@ -27,12 +28,15 @@ SAID: Mapping[str | None, str] = {
 }
 """What a kind is called."""
 
+TEXTS = frozenset({"text", "secret", "hidden", "sign", "pattern", "instant", "duration"})
+"""The kinds whose values are one text."""
+
 
 def fitting(kind: str | None, value: Any) -> Any:
     """The value as its kind holds it; None where it is of another kind."""
     fits = False
     match kind, value:
-        case ("text" | "secret", str()) | ("flag", bool()):
+        case ("text" | "secret" | "hidden", str()) | ("flag", bool()):
             fits = True
         case "texts" | "secrets", str() | list() | tuple():
             value = (value,) if isinstance(value, str) else tuple(value)

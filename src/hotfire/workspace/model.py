@@ -2,69 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
+from hotfire.alarm.model import EventName
+from hotfire.alarm.notices import TOLD
 from hotfire.contract.duration import duration_ns
 from hotfire.errors import UserError
+from hotfire.findings import SEVERITIES
+from hotfire.workspace.values import Secret, instant_ns
 
 Key: TypeAlias = tuple[str, ...]
 """The names of a setting, outermost first."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def instant_ns(text: str) -> int:
-    """An ISO 8601 instant with zone, in nanoseconds of UTC. ValueError where it is not one, or has no zone."""
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(text)
-    return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
-class Secret:
-    """A text that may hold passwords. Shown as it was written, with `${NAME}` in it; `reveal` gives the real one."""
-
-    __slots__ = ("_shown", "_text")
-
-    def __init__(self, text: str, shown: str | None = None) -> None:
-        self._text = text
-        shown = re.sub(r"(?<=://)([^/@:]*):(?!\$\{)[^@/]*@", r"\1:***@", text if shown is None else shown)
-        self._shown = re.sub(r"([?&](?:ssl)?password=)(?!\$\{)[^&]*", r"\1***", shown)
-
-    def reveal(self) -> str:
-        """The text with every reference resolved. For drivers, never for people."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return self._shown
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-class Resolved(str):
-    """A text with a reference in it: usable as it is, but shown as it was written."""
-
-    __slots__ = ("written",)
-
-    written: str
-
-    def __new__(cls, text: str, written: str) -> Self:
-        """The text, and how it was written."""
-        self = super().__new__(cls, text)
-        self.written = written
-        return self
-
-    def __repr__(self) -> str:
-        return repr(self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +61,22 @@ class HttpSettings:
     admins: tuple[Secret, ...] = ()
     body_bytes: int = 32 << 20
     spool_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSettings:
+    """`[alarms]`.
+
+    Attributes:
+        max_shelve: the longest time for which an alarm may be shelved, a duration.
+    """
+
+    max_shelve: str = "24 h"
+
+    @property
+    def max_shelve_ns(self) -> int:
+        """The longest shelve, in nanoseconds."""
+        return duration_ns(self.max_shelve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +157,55 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """`[[notify]]`: one target that is told of alarms, and of which.
+
+    Attributes:
+        kind: webhook, apprise or log.
+        url: of the webhook, or as apprise writes it.
+        secret: signs what a webhook is sent.
+        streams, assets, rules: patterns as of file names.
+        events: what may happen to an alarm.
+    """
+
+    name: str
+    kind: str
+    url: Secret | None = None
+    secret: Secret | None = None
+    min_severity: str = SEVERITIES[0]
+    streams: tuple[str, ...] = ("*",)
+    assets: tuple[str, ...] = ("*",)
+    rules: tuple[str, ...] = ("*",)
+    events: tuple[EventName, ...] = TOLD
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """`[[maintenance]]`: a window in which nobody is told of alarms, from `since` to before `until`.
+
+    Attributes:
+        since, until: instants, ISO 8601 with zone.
+        streams, assets: patterns as of file names.
+    """
+
+    since: str
+    until: str
+    streams: tuple[str, ...] = ("*",)
+    assets: tuple[str, ...] = ("*",)
+    reason: str = ""
+
+    @property
+    def since_ns(self) -> int:
+        """Its first instant, in nanoseconds of UTC."""
+        return instant_ns(self.since)
+
+    @property
+    def until_ns(self) -> int:
+        """The instant it is over, in nanoseconds of UTC."""
+        return instant_ns(self.until)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a person can set about a workspace.
 
@@ -197,6 +213,7 @@ class Settings:
         folder: the workspace, absolute.
         name: what people call it; the folder's name where nothing else is set.
         streams: those of `contracts/` and those of hotfire.toml, by name, in order of name.
+        notify: targets by name.
     """
 
     folder: Path
@@ -205,7 +222,10 @@ class Settings:
     lake: LakeSettings
     engine: EngineSettings
     http: HttpSettings
+    alarms: AlarmSettings
     streams: Mapping[str, StreamSettings]
+    notify: Mapping[str, NotifySettings] = field(default_factory=dict)
+    maintenance: tuple[MaintenanceSettings, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -233,48 +253,3 @@ class Settings:
             known = ", ".join(self.streams) or "none; a stream is a folder in contracts/"
             raise UserError(f"There is no stream {name!r} in {self.folder}.", f"Known: {known}.")
         return self.streams[name]
-
-
-CHOICES: Mapping[Key, tuple[str, ...]] = {
-    ("kind",): ("files",),
-    ("format",): ("csv", "tsv", "whitespace", "jsonl", "json", "parquet"),
-    ("decimal",): (".", ","),
-    ("compression",): ("none", "gz", "zst"),
-}
-"""The only texts that a setting of a source may have."""
-
-_SOURCE: Mapping[Key, str] = {
-    **{(one.name,): "text" for one in fields(SourceSettings) if one.name not in {"clock", "derive"}},
-    ("every",): "duration",
-    ("path",): "texts",
-    ("columns",): "texts",
-    ("delimiter",): "sign",
-    ("name_pattern",): "pattern",
-    ("clock", "column"): "text",
-    ("clock", "start"): "instant",
-    ("clock", "rate_hz"): "rate",
-    ("clock", "field"): "text",
-    ("derive", "*"): "text",
-}
-
-KEYS: Mapping[Key, str] = {
-    ("workspace", "name"): "text",
-    ("store", "url"): "secret",
-    ("lake", "path"): "text",
-    ("engine", "batch_rows"): "count",
-    ("engine", "batch_bytes"): "count",
-    ("engine", "quarantine_tries"): "count",
-    ("http", "host"): "text",
-    ("http", "port"): "count",
-    ("http", "names"): "texts",
-    ("http", "viewers"): "secrets",
-    ("http", "operators"): "secrets",
-    ("http", "admins"): "secrets",
-    ("http", "body_bytes"): "count",
-    ("http", "spool_bytes"): "count",
-    ("streams", "*", "lake_only"): "flag",
-    ("streams", "*", "retention"): "duration",
-    ("streams", "*", "assets", "*"): "text",
-    **{("streams", "*", "source", *key): kind for key, kind in _SOURCE.items()},
-}
-"""Every setting, `*` standing for any name, and the kind of its value."""

@@ -14,8 +14,8 @@ import polars as pl
 from hotfire.errors import UserError
 from hotfire.ledger.cleared import cleared_before
 from hotfire.store import ddl
-from hotfire.workspace.model import instant_ns
 from hotfire.workspace.settings import current
+from hotfire.workspace.values import instant_ns
 from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:

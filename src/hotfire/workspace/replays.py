@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,12 @@ from hotfire.engine.past import Recorded
 from hotfire.engine.replay import Replayed, replay
 from hotfire.errors import UserError
 from hotfire.ledger.digest import digest
+from hotfire.workspace.rules import Rules
 from hotfire.workspace.wiring import Workspace, open_shadow
 
 if TYPE_CHECKING:
+    from hotfire.contract.model import Contract
+    from hotfire.engine.watch import Ruleset
     from hotfire.workspace.model import Settings
 
 KEPT = 5
@@ -40,7 +44,8 @@ def replay_stream(
     store, only = workspace.store, workspace.settings.stream(stream).lake_only
     with store.steady():
         contract = workspace.contract_in_use(stream)
-        recorded = Recorded(contract, store, workspace.lake, only, since_ns, until_ns)
+        rulesets = cache(partial(_ruleset_of, workspace, contract))
+        recorded = Recorded(contract, store, workspace.lake, rulesets, only, since_ns, until_ns)
         if contract.time is None and not recorded.whole:
             raise UserError(f"{stream} holds entities, which have no event time.", "Replay all of it.")
         kept = store.query("version", hash=contract.hash)["texts"].to_list()
@@ -52,6 +57,14 @@ def replay_stream(
     for old in _replays(workspace.settings)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return replay_id, came
+
+
+def _ruleset_of(workspace: Workspace, contract: Contract, judged_by: str, digest: str) -> Ruleset | None:
+    """The rules that a batch was watched by; None where they are about another major version's columns."""
+    older = workspace.contract_of(judged_by)
+    if older.major != contract.major:
+        return None
+    return Rules(workspace.settings.folder, contract, workspace.store).of(older, digest)
 
 
 def digest_of(workspace: Workspace, replay_id: str) -> Mapping[str, Any]:

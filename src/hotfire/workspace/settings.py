@@ -6,28 +6,30 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from hotfire.contract.model import STREAM_NAMES, is_stream_name
 from hotfire.errors import SettingsError, UserError
-from hotfire.workspace.kinds import SAID, fitting
+from hotfire.workspace.entries import by_name, target, window
+from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS
+from hotfire.workspace.kinds import SAID, TEXTS, fitting
 from hotfire.workspace.model import (
-    CHOICES,
-    KEYS,
+    AlarmSettings,
     ClockSettings,
     EngineSettings,
     HttpSettings,
     Key,
     LakeSettings,
-    Resolved,
-    Secret,
     Settings,
     SourceSettings,
     StoreSettings,
     StreamSettings,
 )
+from hotfire.workspace.values import Resolved, Secret
+
+_T = TypeVar("_T")
 
 FILE = "hotfire.toml"
 """A folder with this file in it is a workspace."""
@@ -80,7 +82,10 @@ def load(folder: Path, environment: Mapping[str, str], overrides: Mapping[str, A
         lake=LakeSettings(**_table(values, "lake")),
         engine=EngineSettings(**_table(values, "engine")),
         http=HttpSettings(**_table(values, "http")),
+        alarms=AlarmSettings(**_table(values, "alarms")),
         streams={name: _stream(name, values, given) for name in sorted(names)},
+        notify=_entries("notify", target, values, given),
+        maintenance=tuple(_entries("maintenance", window, values, given).values()),
     )
 
 
@@ -96,6 +101,7 @@ def _file_layer(path: Path) -> dict[Key, _Given]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML: {error}", "Texts stand in quotes, tables in [brackets].") from None
+    content = {name: by_name(name, one, str(path)) if name in ARRAYS else one for name, one in content.items()}
     return {key: _Given(value, str(path)) for key, value in _flat(content)}
 
 
@@ -138,9 +144,7 @@ def _known_stream(variable: str, name: str, streams: Iterable[str]) -> None:
 def _parsed(key: Key, text: str, where: str) -> Any:
     """What a variable's text means: text for settings that are text, TOML for everything else."""
     kind = _kind(key)
-    if kind in {"text", "secret", "sign", "pattern", "instant", "duration"} or (
-        kind in {"texts", "secrets"} and not text.startswith("[")
-    ):
+    if kind in TEXTS or (kind in {"texts", "secrets"} and not text.startswith("[")):
         return text
     try:
         return tomllib.loads(f"value = {text.lower() if kind == 'flag' else text}")["value"]
@@ -151,9 +155,14 @@ def _parsed(key: Key, text: str, where: str) -> Any:
 
 
 def _kind(key: Key) -> str | None:
-    for known, kind in KEYS.items():
+    return _of(KEYS, key)
+
+
+def _of(table: Mapping[Key, _T], key: Key) -> _T | None:
+    """What a table says of a key, its own keys having `*` for any name."""
+    for known, value in table.items():
         if len(known) == len(key) and all(a in {"*", b} for a, b in zip(known, key, strict=True)):
-            return kind
+            return value
     return None
 
 
@@ -177,16 +186,21 @@ def _value(key: Key, given: _Given, environment: Mapping[str, str]) -> Any:
     value = fitting(kind, given.value)
     if value is None:
         raise SettingsError(f"{given.where}: {name} is {given.value!r}, not {SAID[kind]}.")
-    if isinstance(value, tuple):
-        texts = [(_resolved(one, name, given.where, environment), one) for one in value]
-        return tuple(Secret(text, one) if kind == "secrets" else text for text, one in texts)
-    if isinstance(value, str):
-        text = _resolved(value, name, given.where, environment)
-        choices = CHOICES.get(key[3:], ()) if key[0] == "streams" else ()
-        if choices and text not in choices:
-            raise SettingsError(f"{given.where}: {name} is {text!r}.", _suggest(text, choices))
-        return Secret(text, value) if kind == "secret" else text
+    if isinstance(value, str | tuple):
+        texts = [_text(key, one, given.where, environment) for one in ([value] if isinstance(value, str) else value)]
+        return texts[0] if isinstance(value, str) else tuple(texts)
     return value
+
+
+def _text(key: Key, written: str, where: str, environment: Mapping[str, str]) -> str | Secret:
+    """One text of a setting, with its references resolved; a secret where the setting is one."""
+    kind, name, choices = _kind(key), ".".join(key), _of(CHOICES, key)
+    text = _resolved(written, name, where, environment)
+    if choices and text not in choices:
+        raise SettingsError(f"{where}: {name} is {text!r}.", _suggest(text, choices))
+    if kind == "hidden":
+        return Secret(text, written if "${" in written else "***")
+    return Secret(text, written) if kind in {"secret", "secrets"} else text
 
 
 def _unknown(key: Key, where: str) -> SettingsError:
@@ -236,6 +250,17 @@ def _stream(name: str, values: Mapping[Key, Any], given: Mapping[Key, _Given]) -
     )
     assets = _table(values, *above[:2], "assets")
     return StreamSettings(name, source=source, assets=assets, **_table(values, "streams", name))
+
+
+def _entries(
+    array: str, made: Callable[[str, dict[str, Any], str], _T], values: Mapping[Key, Any], given: Mapping[Key, _Given]
+) -> dict[str, _T]:
+    """The entries of a list of tables, as each is made, by name; in the order in which they were given."""
+    places = dict[str, str]()
+    for key, one in given.items():
+        if key[0] == array and len(key) > 1:
+            places.setdefault(key[1], one.where)
+    return {name: made(name, _table(values, array, name), where) for name, where in places.items()}
 
 
 def _contract_folders(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ import polars as pl
 from hotfire.clock import iso
 from hotfire.contract.check import judge
 from hotfire.contract.model import wire
+from hotfire.engine.backfill import left_out
 from hotfire.errors import SourceChanged, UserError
 from hotfire.ledger.cleared import cleared_before
 from hotfire.rows import BACKFILL, Fault, Part, Plan, Span
@@ -207,10 +208,10 @@ def _accepted(workspace: Workspace, batch: _Batch, one: Traced, record: Records)
         fate = "superseded" if "superseded" in own.columns and own["superseded"][0] else "stored"
         row = _readable(contract, own.row(0, named=True))
         return replace(one, fate=fate, row=row, corrections=_corrections(workspace, batch, one))
-    twin = _twin(workspace, contract, batch, record)
-    if twin is None and batch.shard == BACKFILL:
+    rows = judge(contract, record.decode(wire(contract)), batch.received_at_ns).rows
+    if batch.shard == BACKFILL and left_out(workspace.store, contract, batch.span, rows):
         return replace(one, fate="left out", detail="a backfill takes rows of its intervals that are not left to live")
-    return replace(one, fate="duplicate", twin=twin)
+    return replace(one, fate="duplicate", twin=_twin(workspace, contract, rows))
 
 
 def _readable(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,9 +242,8 @@ def _corrections(workspace: Workspace, batch: _Batch, one: Traced) -> list[dict[
     return mine.rows(named=True)
 
 
-def _twin(workspace: Workspace, contract: Contract, batch: _Batch, record: Records) -> Mapping[str, Any] | None:
+def _twin(workspace: Workspace, contract: Contract, rows: pl.DataFrame) -> Mapping[str, Any] | None:
     """Where the stored row with the identity of a duplicate record is, and which line it came from."""
-    rows = judge(contract, record.decode(wire(contract)), batch.received_at_ns).rows
     only, identity = workspace.settings.stream(contract.stream).lake_only, rows.select(contract.identity)
     found = (workspace.lake if only else workspace.store).stored(contract, identity)
     if found.is_empty() and not only and cleared_before(workspace.store, contract.stream) is not None:

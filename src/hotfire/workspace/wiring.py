@@ -30,7 +30,9 @@ from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract
+from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
+from hotfire.workspace.rules import Rules
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
@@ -238,7 +240,9 @@ class Workspace(AbstractContextManager["Workspace"]):
         reread = partial(self.reread, contract)
         parts = (contract, source, self.store, self.lake, self.clock, job_id, reread, self.contract_of)
         retention_ns = self.settings.stream(contract.stream).retention_ns
-        return Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns)
+        rules = Rules(self.settings.folder, contract, self.store, lenient=self._spools is not None)
+        flow = Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns, ruleset_of=rules.of)
+        return flow if contract.kind == "entity" else replace(flow, ruleset=rules.current)
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries
@@ -249,6 +253,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _open_store(self, *, dry_run: bool = False) -> OperationalStore:
         patience_s = PATIENCE_S if self._spools is None else SUPERVISED_S
         store = open_store(self.settings, self.clock, patience_s, dry_run=dry_run)
+        store.alarms.routing = routing(self.settings)
         if self._spools is not None:
             store.borrow()
         self._opened.append(store)

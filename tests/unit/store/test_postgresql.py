@@ -537,7 +537,8 @@ def test_reading_batches_enters_them_into_their_index(url: str, store: PostgresS
 
 def test_every_named_query_runs(store: PostgresStore) -> None:
     """Each statement of the `.sql` files is valid on the schema, with its parameters."""
-    values = {"stream": "s", "shard": "live", "state": "", "hash": "h", "sign": "%x%"}
+    texts = ("rule", "asset", "channel", "alarm_id", "action_id", "first_id", "end_id")
+    values = {"stream": "s", "shard": "live", "state": "", "hash": "h", "sign": "%x%", **dict.fromkeys(texts, "x")}
     for name in queries():
         _, parameters = positional(name)
         store.query(name, **{one: values.get(one, 1) for one in parameters})

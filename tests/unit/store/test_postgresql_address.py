@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hotfire.errors import SettingsError
 from hotfire.store.postgresql_address import SCHEMA, Address, process, program
-from hotfire.workspace.model import Secret
+from hotfire.workspace.values import Secret
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotfire.errors import SettingsError, UserError
-from hotfire.workspace.model import KEYS, Key, Secret
+from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS
+from hotfire.workspace.model import Key
 from hotfire.workspace.settings import current, find, load
+from hotfire.workspace.values import Secret
 
 STREAM = "engine_runs"
 WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the command line has it
@@ -21,6 +23,7 @@ WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the
     "duration": ('"5 min"', "5 min", "5 min"),
     "secrets": ('["a", "b"]', '["a", "b"]', ["a", "b"]),
     "secret": ('"ab"', "ab", "ab"),
+    "hidden": ('"http://ab"', "http://ab", "http://ab"),
     "texts": ('["a", "b"]', '["a", "b"]', ["a", "b"]),
     "flag": ("true", "TRUE", True),
     "count": ("7", "7", 7),
@@ -29,7 +32,12 @@ WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the
     "pattern": ('"(?P<a>.)"', "(?P<a>.)", "(?P<a>.)"),
     "instant": ("2026-01-01T00:00:00+00:00", "2026-01-01 00:00:00+00:00", "2026-01-01 00:00:00+00:00"),
 }
-CHOSEN = {"kind": "files", "format": "jsonl", "decimal": ",", "compression": "gz"}
+AROUND = {  # what has to be there beside a setting, by the table it stands in
+    "clock": {f"streams.{STREAM}.source.clock.column": "n", f"streams.{STREAM}.source.clock.start": "2020-01-01T00Z"},
+    "notify": {"notify.ops.kind": "webhook", "notify.ops.url": "https://x"},
+    "maintenance": {"maintenance.1.since": "2020-01-01T00Z", "maintenance.1.until": "2027-01-01T00Z"},
+}
+NAMED = {"notify": "ops", "maintenance": "1"}
 
 
 @pytest.fixture
@@ -45,21 +53,26 @@ def written(ws: Path, text: str) -> Path:
 
 
 def concrete(key: Key) -> Key:
-    names = iter((STREAM, "field"))
-    return tuple(next(names) if name == "*" and key[0] == "streams" else name for name in key)
+    names = iter((NAMED.get(key[0], STREAM), "field"))
+    return tuple(next(names) if name == "*" else name for name in key)
 
 
 def forms(key: Key, kind: str) -> tuple[str, str, Any]:
-    if key[-1] in CHOSEN:
-        return f'"{CHOSEN[key[-1]]}"', CHOSEN[key[-1]], CHOSEN[key[-1]]
-    return WRITTEN[kind]
+    if key not in CHOICES:
+        return WRITTEN[kind]
+    choice = CHOICES[key][-1]
+    return f'"{choice}"', choice, choice
 
 
-def clock_around(key: Key) -> dict[str, Any]:
-    whole = {
-        f"streams.{STREAM}.source.clock.{name}": value for name, value in (("column", "n"), ("start", "2020-01-01T00Z"))
-    }
-    return whole if "clock" in key else {}
+def around_of(key: Key) -> dict[str, Any]:
+    return {} if key == ("notify", "*", "kind") else AROUND.get("clock" if "clock" in key else key[0], {})
+
+
+def in_file(path: Key, toml: str) -> str:
+    if path[0] not in ARRAYS:
+        return f"{'.'.join(path)} = {toml}"
+    name = f'name = "{path[1]}"\n' if ARRAYS[path[0]] else ""
+    return f"[[{path[0]}]]\n{name}{'.'.join(path[2:])} = {toml}"
 
 
 @pytest.mark.parametrize("key", KEYS, ids=".".join)
@@ -67,14 +80,14 @@ def test_every_setting_can_be_given_in_every_layer(ws: Path, key: Key) -> None:
     """File, environment and command line mean the same by the same key, whichever key it is."""
     toml, variable, value = forms(key, KEYS[key])
     path = concrete(key)
-    around = clock_around(key)
+    around = around_of(key)
     plain = load(ws, {}, around)
     by_line = load(ws, {}, {**around, ".".join(path): value})
     others = {name: one for name, one in around.items() if name != ".".join(path)}
     by_variable = load(ws, {f"HOTFIRE_{'__'.join(path).upper()}": variable}, others)
-    by_file = load(written(ws, f"{'.'.join(path)} = {toml}"), {}, others)
+    by_file = load(written(ws, in_file(path, toml)), {}, others)
     assert by_line == by_variable == by_file
-    assert by_line != plain or key[-1] == "kind"
+    assert by_line != plain or key == ("streams", "*", "source", "kind")
 
 
 @given(layers=st.dictionaries(st.sampled_from(["file", "environment", "line"]), st.integers(1, 10**9)))
@@ -105,7 +118,7 @@ def test_a_whole_table_can_be_one_variable(ws: Path) -> None:
 
 MISTAKES: list[tuple[str, Mapping[str, str], Mapping[str, Any], str, str]] = [
     ("[stroe]\nurl = 'x'", {}, {}, "hotfire.toml: there is no setting 'stroe'", "Did you mean store?"),
-    ("[foo]", {}, {}, "'foo'", "Known: workspace, store, lake, engine, http, streams."),
+    ("[foo]", {}, {}, "'foo'", "Known: workspace, store, lake, engine, http, alarms, streams, notify, maintenance."),
     ("store = 'x'", {}, {}, "store is 'x', not a table", ""),
     ("[store.url]\nx = 1", {}, {}, "store.url is no table", ""),
     ("[engine]\nbatch_rows = '5'", {}, {}, "engine.batch_rows is '5', not a whole number above 0", ""),

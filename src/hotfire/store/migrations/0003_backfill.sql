@@ -6,6 +6,7 @@ CREATE TABLE hf_backfill (
     state TEXT NOT NULL CHECK (state IN ('running', 'done')),
     started_at_ns INTEGER NOT NULL,
     ended_at_ns INTEGER,
+    error TEXT,
     PRIMARY KEY (stream, number),
     CHECK ((state = 'done') = (ended_at_ns IS NOT NULL))
 ) STRICT;

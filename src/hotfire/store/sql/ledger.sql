@@ -80,7 +80,7 @@ WHERE stream = :stream AND shard = :shard AND batch_seq < :before AND repair = 0
 
 -- name: backfill
 -- One backfill.
-SELECT number, spec, state FROM hf_backfill WHERE stream = :stream AND number = :number;
+SELECT number, spec, state, error FROM hf_backfill WHERE stream = :stream AND number = :number;
 
 -- name: backfills
 -- The backfills of a stream, in order.

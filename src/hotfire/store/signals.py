@@ -1,0 +1,105 @@
+"""What one commit writes of detection: findings, conditions, what detectors remember, and the alarms that come of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from hotfire.rows import BACKFILL
+from hotfire.store.alarms import follow
+
+if TYPE_CHECKING:
+    from hotfire.alarm.notices import Routing
+    from hotfire.findings import Watched
+    from hotfire.rows import Outcome
+    from hotfire.store.connection import Connection
+
+_TEXT, _NUMBER, _FLOAT = pl.String(), pl.Int64(), pl.Float64()
+_POINT = {"rule": _TEXT, "asset": _TEXT, "channel": _TEXT}
+_FINDING = {
+    "stream": _TEXT,
+    "shard": _TEXT,
+    "batch_seq": _NUMBER,
+    **_POINT,
+    "at_ns": _NUMBER,
+    "severity": _TEXT,
+    "value": _FLOAT,
+    "limit_value": _FLOAT,
+    "kind": _TEXT,
+    "message": _TEXT,
+}
+CONDITION = {
+    "stream": _TEXT,
+    "revision": _NUMBER,
+    "shard": _TEXT,
+    **_POINT,
+    "number": _NUMBER,
+    "level": _TEXT,
+    "severity": _TEXT,
+    "raised_at_ns": _NUMBER,
+    "returned_at_ns": _NUMBER,
+    "value": _FLOAT,
+    "limit_value": _FLOAT,
+    "message": _TEXT,
+    "batch_seq": _NUMBER,
+}
+_DETECTOR = {"stream": _TEXT, "shard": _TEXT, "asset": _TEXT, "state": _TEXT}
+_CHANGING = ("level", "severity", "returned_at_ns", "value", "limit_value", "message")
+
+
+def write_watched(connection: Connection, outcome: Outcome, routing: Routing, now_ns: int) -> None:
+    """Everything that rules made of a batch. What a backfill brings in is history: no alarm comes of it."""
+    plan, watched = outcome.plan, outcome.watched
+    _write_findings(connection, plan.stream, plan.batch_seq, watched)
+    write_conditions(connection, plan.stream, 1, plan.batch_seq, watched)
+    _write_states(connection, plan.stream, watched)
+    if plan.shard != BACKFILL:
+        follow(connection, plan.stream, watched.changes, routing, (plan.received_at_ns, now_ns))
+
+
+def write_conditions(connection: Connection, stream: str, revision: int, batch_seq: int, watched: Watched) -> None:
+    """Conditions as they stand after a batch, in one revision of the ledger of conditions."""
+    last = {
+        (one.condition.rule, one.condition.asset, one.condition.channel, one.condition.number): one.condition
+        for one in watched.changes
+    }
+    if not last:
+        return
+    rows = [
+        (
+            *(stream, revision, watched.shard, one.rule, one.asset, one.channel, one.number, one.level, one.severity),
+            *(one.raised_at_ns, one.returned_at_ns, one.value, one.limit, one.message, batch_seq),
+        )
+        for one in last.values()
+    ]
+    source, parameters = connection.given(pl.DataFrame(rows, schema=CONDITION, orient="row"))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
+    connection.query(
+        f"INSERT INTO hf_condition ({', '.join(CONDITION)}) SELECT * FROM {source} AS c WHERE TRUE "
+        f"ON CONFLICT (stream, revision, shard, rule, asset, channel, number) DO UPDATE SET {changes}",
+        parameters,
+    )
+
+
+def _write_findings(connection: Connection, stream: str, batch_seq: int, watched: Watched) -> None:
+    rows = [
+        (
+            *(stream, watched.shard, batch_seq, one.rule, one.asset, one.channel, one.at_ns, one.severity),
+            *(one.value, one.limit, one.kind, one.message),
+        )
+        for one in watched.findings
+    ]
+    if rows:
+        connection.ingest("hf_finding", pl.DataFrame(rows, schema=_FINDING, orient="row"))
+
+
+def _write_states(connection: Connection, stream: str, watched: Watched) -> None:
+    rows = [(stream, watched.shard, asset, state) for asset, state in watched.states.items()]
+    if rows:
+        source, parameters = connection.given(pl.DataFrame(rows, schema=_DETECTOR, orient="row"))
+        connection.query(
+            f"INSERT INTO hf_detector SELECT * FROM {source} AS d WHERE TRUE "
+            "ON CONFLICT (stream, shard, asset) DO UPDATE SET state = excluded.state",
+            parameters,
+        )

@@ -1,0 +1,136 @@
+"""The rules of a workspace: the files in `rules/`, and what of them was entered into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotfire.errors import ContractError, UserError
+from hotfire.workspace.contracts import load_contract
+
+if TYPE_CHECKING:
+    from hotfire.clock import Clock
+    from hotfire.contract.model import Contract
+    from hotfire.engine.rulesets import Chains
+    from hotfire.engine.watch import Ruleset
+    from hotfire.store.operational import OperationalStore
+
+_LOOK_NS = 1_000_000_000
+
+
+def rules_texts(folder: Path, stream: str) -> dict[str, str]:
+    """Texts of the rules files of a stream, by their names relative to the workspace.
+
+    Raises:
+        ContractError: a file is no YAML, or names no stream.
+    """
+    from hotfire.detect.rules import stream_of
+
+    found = {}
+    for path in sorted((folder / "rules").glob("*.yaml")):
+        name = path.relative_to(folder).as_posix()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{name} cannot be read: {error}.") from None
+        if stream_of(name, text) == stream:
+            found[name] = text
+    return found
+
+
+class Rules:
+    """The rules of one stream's contract.
+
+    Args:
+        store: keeps what was entered.
+        lenient: while a file is broken, what was entered last holds on.
+    """
+
+    def __init__(self, folder: Path, contract: Contract, store: OperationalStore, *, lenient: bool = False) -> None:
+        self._folder, self._contract, self._store, self._lenient = folder, contract, store, lenient
+
+    @cached_property
+    def current(self) -> Ruleset:
+        """Those that hold now: the files are entered where they have changed. ContractError where one is broken."""
+        from hotfire.engine.rulesets import entered, text_of
+
+        before = self.kept()
+        try:
+            found = entered(self._contract, before, rules_texts(self._folder, self._contract.stream))
+        except UserError:
+            if not self._lenient:
+                raise
+            return self.last()
+        if found.ruleset.hash and found.chains != before:
+            self._store.keep_rules(self._contract.stream, found.ruleset.hash, found.versions, text_of(found.chains))
+        return found.ruleset
+
+    def kept(self) -> Chains:
+        """The texts that were entered last."""
+        from hotfire.engine.rulesets import chains_of
+
+        rows = self._store.query("rules", stream=self._contract.stream)
+        return chains_of(rows["texts"][-1]) if rows.height else {}
+
+    def last(self) -> Ruleset:
+        """Those that were entered last, whatever the files say now."""
+        from hotfire.engine.rulesets import ruleset
+
+        return ruleset(self._contract, self.kept())
+
+    def of(self, contract: Contract, digest: str) -> Ruleset:
+        """The rules that a plan names, of a contract."""
+        from hotfire.engine.rulesets import chains_of, ruleset
+
+        if not digest:
+            return ruleset(contract, {})
+        kept = self._store.query("version", hash=digest)
+        if kept.is_empty():
+            raise ContractError(f"The rules {digest[:12]} are not in the store.", "Run `hotfire doctor`.")
+        return ruleset(contract, chains_of(kept["texts"].item()))
+
+
+class RulesFiles:
+    """Looks whether the rules files of a stream have changed.
+
+    Args:
+        broken: told what is wrong with a file that has changed and cannot be used.
+    """
+
+    def __init__(self, folder: Path, stream: str, clock: Clock, broken: Callable[[UserError], None]) -> None:
+        self._folder, self._stream, self._clock, self._broken = folder, stream, clock, broken
+        self._seen: object = None
+        self._looked_ns = 0
+
+    def renewed(self) -> bool:
+        """Whether there are other rules to use than at the last look. The first look is at what is used already."""
+        now_ns = self._clock.now_ns()
+        if abs(now_ns - self._looked_ns) < _LOOK_NS:
+            return False
+        self._looked_ns = now_ns
+        seen, before = self._signature(), self._seen
+        if seen == before:
+            return False
+        self._seen = seen
+        return self._are_sound() and before is not None
+
+    def _signature(self) -> object:
+        found = []
+        for path in sorted((self._folder / "rules").glob("*.yaml")):
+            with suppress(OSError):
+                state = path.stat()
+                found.append((path.name, state.st_mtime_ns, state.st_size))
+        return found
+
+    def _are_sound(self) -> bool:
+        from hotfire.engine.rulesets import entered
+
+        try:
+            entered(load_contract(self._folder, self._stream), {}, rules_texts(self._folder, self._stream))
+        except UserError as error:
+            self._broken(error)
+            return False
+        return True
