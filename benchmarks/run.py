@@ -87,6 +87,11 @@ def _generate(folder: Path, rows: int, wide_rows: int) -> None:
         "wide.csv": ["gen_wide.py", str(wide_rows)],
         "wide-tenth.csv": ["gen_wide.py", str(wide_rows // 10)],
     }
+    turbofans = folder / "turbofans.csv"
+    if not turbofans.exists():
+        command = [*HOTFIRE, "simulate", "dyno_telemetry", "--to", str(turbofans), "--seed", "7", "--faults", "none"]
+        rate = [*("--assets", "20"), *("--hours", "1"), *("--rate", str(max(1, wide_rows // 10 // 20 // 3600)))]
+        subprocess.run([*command, *rate], check=True, stdout=subprocess.DEVNULL)
     for name, (script, number) in wanted.items():
         if not (folder / name).exists():
             subprocess.run(
@@ -115,6 +120,46 @@ def _ingest(template: str, stream: str, data: str, *, lake_only: bool = False) -
         return [*HOTFIRE, "--workspace", str(place), "ingest", stream, "--from", str(folder / data), "--json"]
 
     return command
+
+
+def _limited(folder: Path) -> Path:
+    """A fresh workspace of turbofans with limits on all 21 sensors, two severities each, beside the rules it has."""
+    place = _workspace(folder, "dyno")
+    sensors = "t2 t24 t30 t50 p2 p15 p30 nf nc epr ps30 phi nrf nrc bpr far_b ht_bleed nf_dmd pcnfr_dmd w31 w32"
+    limits = "warning: {high: 99999, low: -9999}, critical: {high: 999999, low: -99999}"
+    rules = [
+        f"  - {{name: {one}_limits, detector: limit, channel: {one}, {limits}, deadband: 1, min_violations: 2}}"
+        for one in sensors.split()
+    ]
+    text = "stream: dyno_telemetry\nversion: 1\nrules:\n" + "\n".join(rules) + "\n"
+    (place / "rules" / "all.yaml").write_text(text, encoding="utf-8")
+    (place / "hotfire.toml").write_text('[workspace]\nname = "turbofans"\n', encoding="utf-8")
+    return place
+
+
+def _turbofans(folder: Path) -> Sequence[str]:
+    place = str(_limited(folder))
+    return [
+        *HOTFIRE,
+        "--workspace",
+        place,
+        "ingest",
+        "dyno_telemetry",
+        "--from",
+        str(folder / "turbofans.csv"),
+        "--json",
+    ]
+
+
+def _backtest(folder: Path) -> Sequence[str]:
+    subprocess.run(_turbofans(folder), check=True, stdout=subprocess.DEVNULL)
+    place = folder / "ws-dyno"
+    return [*HOTFIRE, "--workspace", str(place), "backtest", str(place / "rules" / "all.yaml"), "--json"]
+
+
+def _adbc(folder: Path) -> Sequence[str]:
+    script = str(HERE / "inputs" / "baseline_adbc.py")
+    return [PYTHON, script, str(folder / "turbofans.csv"), str(folder / "turbofans.db")]
 
 
 def _pydantic(data: str) -> Callable[[Path], Sequence[str]]:
@@ -148,6 +193,20 @@ CASES = (
         ">= 0.6",
         _ingest("wide", "wide", "wide.csv", lake_only=True),
         _duckdb,
+    ),
+    Case(
+        "limits-sqlite",
+        "C-MAPSS rows of 21 sensors, limits on all, alarms on -> SQLite + Delta; baseline bare ADBC, no checks, no rules",
+        ">= 0.5",
+        _turbofans,
+        _adbc,
+    ),
+    Case(
+        "limits-backtest",
+        "the same, evaluation only (`backtest` of what is stored); baseline its ingest",
+        ">= 5",
+        _backtest,
+        _turbofans,
     ),
     Case(
         "cold-205",

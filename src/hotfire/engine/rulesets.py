@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import msgspec
@@ -44,9 +45,10 @@ def entered(contract: Contract, before: Chains, now: Mapping[str, str]) -> Enter
         ContractError: a file is not well written, or two rules of a stream have one name.
     """
     chains: dict[str, tuple[str, ...]] = {}
+    read = _read(contract)
     newest: list[RulesFile] = []
     for file, text in sorted(now.items()):
-        own = compiled(file, text, contract)
+        own = read(file, text)
         newest.append(own)
         earlier = tuple(before.get(file, ()))
         if earlier[-1:] == (text,):
@@ -56,12 +58,21 @@ def entered(contract: Contract, before: Chains, now: Mapping[str, str]) -> Enter
         else:
             chains[file] = (*earlier, text)
     _each_name_once(newest)
-    return Entered(ruleset(contract, chains), chains, ", ".join(f"{one.file} {one.version}" for one in newest))
+    return Entered(_ruleset(contract, chains, read), chains, ", ".join(f"{one.file} {one.version}" for one in newest))
 
 
 def ruleset(contract: Contract, chains: Chains) -> Ruleset:
     """The detectors of a contract's limits and of rules files, by the event time from which on they hold."""
-    files = [validity([compiled(file, text, contract) for text in texts]) for file, texts in sorted(chains.items())]
+    return _ruleset(contract, chains, _read(contract))
+
+
+def _read(contract: Contract) -> Callable[[str, str], RulesFile]:
+    """Reads each file for a contract once."""
+    return cache(lambda file, text: compiled(file, text, contract))
+
+
+def _ruleset(contract: Contract, chains: Chains, read: Callable[[str, str], RulesFile]) -> Ruleset:
+    files = [validity([read(file, text) for text in texts]) for file, texts in sorted(chains.items())]
     starts = sorted({BEGINNING_NS, *(since for file in files for since, _ in file)})
     limits = contract_rules(contract) if contract.kind == "telemetry" else ()
     editions = []

@@ -59,6 +59,10 @@ class Ruleset:
     editions: tuple[Edition, ...] = ()
 
 
+UNWATCHED = Ruleset("-")
+"""Of a flow by which nothing new comes. What is planned already was watched by rules of another name."""
+
+
 @dataclass(slots=True)
 class _Findings:
     """What comes of one batch."""

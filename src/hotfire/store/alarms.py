@@ -59,7 +59,7 @@ _TAKEN = "UPDATE hf_alarm_action SET state = ?, refusal = ? WHERE action_id = ?"
 
 @dataclass
 class _Alarms:
-    """Alarms in hand: read in this transaction, and what has happened to them since."""
+    """Alarms in hand: read in this transaction, and what has happened to them since. `assets`: the open ones of each."""
 
     connection: Connection
     stream: str
@@ -67,6 +67,7 @@ class _Alarms:
     received_at_ns: int
     now_ns: int
     known: dict[str, Alarm] = field(default_factory=dict)
+    assets: dict[str, dict[str, Alarm]] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
     events: list[tuple[AlarmEvent, int]] = field(default_factory=list)
@@ -79,7 +80,7 @@ class _Alarms:
         for text, number in found.iter_rows():
             one = msgspec.json.decode(text, type=Alarm)
             if assets is None or one.asset in assets:
-                self.known[one.alarm_id], self.numbers[one.alarm_id] = one, number
+                self._hold(one, number)
         if self.known and self.routing.routes:
             named, parameters = self.connection.given(pl.DataFrame({"alarm_id": list(self.known)}))
             sql = f"SELECT DISTINCT o.alarm_id, o.target FROM hf_outbox o JOIN {named} n ON o.alarm_id = n.alarm_id"
@@ -89,7 +90,8 @@ class _Alarms:
     def of(self, rule: str, asset: str, channel: str) -> Alarm | None:
         """The newest open alarm of a rule, asset and channel."""
         point = (rule, asset, channel)
-        own = [one for one in self.known.values() if (one.rule, one.asset, one.channel) == point and not is_over(one)]
+        around = self.assets.get(asset, {}).values()
+        own = [one for one in around if (one.rule, one.asset, one.channel) == point]
         return max(own, key=lambda one: (one.raised_at_ns or one.opened_at_ns, one.alarm_id), default=None)
 
     def take(self, before: Alarm | None, after: Alarm, events: Iterable[AlarmEvent]) -> None:
@@ -97,7 +99,7 @@ class _Alarms:
         number = self.numbers.get(after.alarm_id, 0)
         for event in events:
             number += 1
-            cause = cause_of(event, after, self.known.values())
+            cause = cause_of(event, after, self.assets.get(after.asset, {}).values())
             is_told = tells(event, before) and cause is None
             if not is_told and tells(event, before):
                 after = untold(after, before, cause)
@@ -107,8 +109,16 @@ class _Alarms:
             told.update(one.target for one in sent)
             self.outbox += sent
             self.events.append((event, number))
-        self.known[after.alarm_id], self.numbers[after.alarm_id] = after, number
+        self._hold(after, number)
         self.changed[after.alarm_id] = None
+
+    def _hold(self, one: Alarm, number: int) -> None:
+        self.known[one.alarm_id], self.numbers[one.alarm_id] = one, number
+        around = self.assets.setdefault(one.asset, {})
+        if is_over(one):
+            around.pop(one.alarm_id, None)
+        else:
+            around[one.alarm_id] = one
 
     def write(self) -> None:
         """Everything that has happened."""

@@ -18,6 +18,7 @@ from hotfire.contract.odcs import compile_contract
 from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
+from hotfire.engine.watch import UNWATCHED
 from hotfire.errors import ContractError, UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
@@ -157,7 +158,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def idle_flow(self, contract: Contract, job_id: str) -> Flow:
         """Nothing new: running it finishes what was interrupted, and lets the lake catch up."""
-        return self._flow(contract, job_id, Nothing())
+        return self._flow(contract, job_id, Nothing(), watched=False)
 
     def reread(self, contract: Contract, plan: Plan) -> Read:
         """The records of a plan again. Raises SourceChanged where that is impossible."""
@@ -230,7 +231,8 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _spool_folder(self, stream: str) -> Path:
         return self.settings.data / "spool" / "http" / stream
 
-    def _flow(self, contract: Contract, job_id: str, source: Source) -> Flow:
+    def _flow(self, contract: Contract, job_id: str, source: Source, *, watched: bool = True) -> Flow:
+        """A source on its way into the store, watched by the rules that hold now; else nothing new may come of it."""
         only = self.settings.stream(contract.stream).lake_only
         if only and contract.kind == "entity":
             raise UserError(
@@ -242,7 +244,9 @@ class Workspace(AbstractContextManager["Workspace"]):
         retention_ns = self.settings.stream(contract.stream).retention_ns
         rules = Rules(self.settings.folder, contract, self.store, lenient=self._spools is not None)
         flow = Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns, ruleset_of=rules.of)
-        return flow if contract.kind == "entity" else replace(flow, ruleset=rules.current)
+        if contract.kind == "entity":
+            return flow
+        return replace(flow, ruleset=rules.current if watched else UNWATCHED)
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries
