@@ -50,7 +50,7 @@ stream: readings
 version: 1
 rules:
   - {name: dry, detector: expression, when: level < 3, for: 2 s, off_delay: 3 s, while: mode = 'on', settle: 2 s}
-  - {name: odd, detector: expression, when: temp > 70 and part is null, severity: severe, message: "{asset} has {note} at {at_ns}"}
+  - {name: odd, detector: expression, when: temp > 70 and part is null, severity: severe, message: "{asset} has {note} at {at}"}
 """
 Record = dict[str, Any] | bytes
 
