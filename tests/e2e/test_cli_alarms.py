@@ -328,6 +328,19 @@ def test_why_shows_the_rows_and_the_limit_in_force_then(run: Run, stand: Path) -
     ]
 
 
+def test_why_finds_rows_that_only_the_lake_has(run: Run, stand: Path) -> None:
+    """Where retention has taken them out of the store, the answer is the same."""
+    before = run("why", "hot@TRE-001", "--json", cwd=stand).document
+    settings = stand / "hotfire.toml"
+    settings.write_text(settings.read_text("utf-8") + f'\n[streams.{STREAM}]\nretention = "1 h"\n', "utf-8")
+    take(run, stand, "later", [row(0, 600, day=9)])
+    counted = run("sql", "select count(*) as n from ops.engine_telemetry", "--json", cwd=stand)
+    assert counted.document == [{"n": 1}]
+    after = run("why", "hot@TRE-001", "--json", cwd=stand).document
+    assert len(before["rows"]) == 21
+    assert after == before
+
+
 def test_why_tells_people_the_same(run: Run, stand: Path) -> None:
     """Limit with its unit, who entered it and why, runbook, and a table in which the trip is marked."""
     text = run("why", "hot@TRE-001", cwd=stand).out

@@ -189,7 +189,8 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         yield f"  {counted(tally.cleared, 'old row')} left the store; the lake keeps {'it' if tally.cleared == 1 else 'them'}"
     if tally.raised:
         worst = max(tally.raised, key=SEVERITIES.index)
-        yield f"  {counted(len(tally.raised), 'condition')} raised, the worst {worst}: {hint('alarm list')}"
+        see = "" if document.get("dry_run") else f": {hint('alarm list')}"
+        yield f"  {counted(len(tally.raised), 'condition')} raised, the worst {worst}{see}"
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
 

@@ -208,7 +208,8 @@ def _table(found: Trip, document: Mapping[str, Any]) -> Iterator[str]:
     shown += [
         (event["at"], *(None for _ in names), event["what"])
         for event in document["alarm"]["events"]
-        if event["at"] and event["at"] not in at and near[0]["at"] < event["at"] < near[-1]["at"]
+        if event["at"] and event["at"] not in at
+        if near[0]["at"] < event["at"] < near[-1]["at"] or (event["what"] == "TRIGGERED" and event["number"] == 1)
     ]
     yield from table(("event time", *names, ""), sorted(shown, key=lambda row: str(row[0]).removesuffix("Z")))
     if len(near) < len(rows):

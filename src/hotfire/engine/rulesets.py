@@ -96,7 +96,7 @@ def text_of(chains: Chains) -> str:
 
 def chains_of(text: str) -> Chains:
     """Rules' texts from what was kept."""
-    return dict(msgspec.json.decode(text, type=list[tuple[str, list[str]]]))
+    return dict(msgspec.json.decode(text, type=list[tuple[str, tuple[str, ...]]]))
 
 
 def validity(files: Sequence[RulesFile]) -> list[tuple[int, RulesFile]]:

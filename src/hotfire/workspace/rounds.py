@@ -49,17 +49,22 @@ def go_round(workspace: Workspace, streams: Iterable[str], min_severity: str, lo
     Raises:
         UserError: a target can never be told anything.
     """
-    chosen = list(streams)
-    told: Mapping[str, Standing] = {}
-    acted = take(workspace, workspace.settings.streams)
-    if acted is not None:
-        WallClock(workspace).look()
-        acted += take(workspace, workspace.settings.streams) or 0
-        told = _told(workspace.settings, workspace.clock, log)
+    acted = _acted(workspace.settings, workspace.clock)
+    told = {} if acted is None else _told(workspace.settings, workspace.clock, log)
     workspace.store.refresh()
-    found = [one for one in listed(workspace, chosen) if one.is_open]
+    found = [one for one in listed(workspace, streams) if one.is_open]
     bad = [one for one in found if rank(one.alarm.severity) >= rank(min_severity)]
     return Round(acted, told, bad, len(found) - len(bad))
+
+
+def _acted(settings: Settings, clock: Clock) -> int | None:
+    """Do what people and the wall clock ask for; how much there was. The store is owned for no longer than that takes."""
+    with Workspace(settings, clock) as hands:
+        acted = take(hands, settings.streams)
+        if acted is None:
+            return None
+        WallClock(hands).look()
+        return acted + (take(hands, settings.streams) or 0)
 
 
 def _told(settings: Settings, clock: Clock, log: Any) -> Mapping[str, Standing]:
