@@ -31,6 +31,7 @@ READINGS = Contract(
         Column("count", "integer"),
         Column(
             *("temp", "number"),
+            unit="1",
             maximum=100,
             limits={"warning": {"high": 80}, "critical": {"high": 90}, "min_violations": 2, "deadband": 3},
         ),
@@ -51,6 +52,9 @@ version: 1
 rules:
   - {name: dry, detector: expression, when: level < 3, for: 2 s, off_delay: 3 s, while: mode = 'on', settle: 2 s}
   - {name: odd, detector: expression, when: temp > 70 and part is null, severity: severe, message: "{asset} has {note} at {at}"}
+  - {name: gone, detector: no_data, timeout: 2 s}
+  - {name: still, detector: stuck, channels: [level], siblings: [temp], for: 3 s, min_rows: 2}
+  - {name: rising, detector: rate_of_change, channel: temp, over: 3 s, unit: 1/s, warning: {high: 4}}
 """
 Record = dict[str, Any] | bytes
 
@@ -111,6 +115,17 @@ class Bench:
 def history(stand: Stand, store: Any, contract: Contract) -> Iterator[Fed]:
     present = [column.storage for column in stand.contract.columns]
     return of_past(contract, store, stand.lake(store), lake_only=False, present=present)
+
+
+def test_the_examples_show_everything() -> None:
+    """What is compared holds conditions of every rule, some of which still hold, beside what reaches no rule."""
+    with scratch() as folder:
+        bench = Bench(Stand(folder, READINGS, rules={"rules/a.yaml": RULES}))
+        bench.stand.run(ListSource(records(random.Random(1), 400), 50))
+        found, fates = bench.found(), {word for fate in bench.stand.came().fates.values() for word in fate}
+    assert {one.rule for one in found} == {"temp.limit", "level.limit", "dry", "odd", "gone", "still", "rising"}
+    assert {one.returned_at_ns is None for one in found} == {True, False}
+    assert {"late", "duplicate", "key.conflict", "at.type", "mode.values", "row.parse", "corrected"} <= fates
 
 
 def told(conditions: Any) -> list[Condition]:

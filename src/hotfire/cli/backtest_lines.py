@@ -32,7 +32,7 @@ def lines(
     found, file = came.found[0], came.files[0]
     behind = f", {found.late:,} of them late" if found.late else ""
     behind += f", {found.left_out:,} left out" if found.left_out else ""
-    hours = f"{found.hours:,.1f} h ({found.asset_hours:,.1f} of all assets)"
+    hours = f"{_hours(found.hours)} h ({_hours(found.asset_hours)} of all assets)"
     yield f"{found.stream}: {counted(found.rows, 'row')}{behind}, {hours}      {seconds:.1f} s"
     yield from _by_rule(came.found)
     if scored is not None:
@@ -68,6 +68,10 @@ def _by_rule(found: Sequence[Backtest]) -> Iterator[str]:
 
 def _per_hour(rate: float | None) -> float | None:
     return None if rate is None else round(rate, 2)
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.1f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _scored(scored: Score) -> Iterator[str]:
