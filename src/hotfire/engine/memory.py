@@ -56,6 +56,9 @@ class Run:
     times: NDArray[np.int64]
 
 
+_NONE = Run(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0, np.int64))
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Frozen: a batch makes a new one, which counts only once the batch is committed.
@@ -114,17 +117,19 @@ class Memory:
         if len(runs) <= self.most_runs:
             return replace(self, assets=assets, runs=runs)
         great, *others = runs
-        if others and sum(len(one.ids) for one in others) * _MUCH < len(great.ids):
-            return replace(self, assets=assets, runs=(great, _merge(others)))
-        merged = _merge(runs)
+        small = _merge(others)
+        if others and len(small.ids) * _MUCH < len(great.ids):
+            return replace(self, assets=assets, runs=(great, small))
+        kept: NDArray[np.bool_] | slice = slice(None)
         if self.forgets:
-            clocks = assets["clock_ns"].to_numpy()
-            merged = _select(merged, merged.times >= clocks[merged.codes] - self.window_ns)
-            floor = pl.max_horizontal("floor_ns", pl.col("clock_ns") - self.window_ns)
-            assets = assets.with_columns(floor_ns=floor)
-        if len(merged.ids) > self.capacity:
+            window = pl.col("clock_ns").clip(_NEVER + self.window_ns) - self.window_ns
+            assets = assets.with_columns(floor_ns=pl.max_horizontal("floor_ns", window))
+            since = assets.select(window.fill_null(_NEVER)).to_series().to_numpy()
+            small = _select(small, small.times >= since[small.codes])
+            kept = great.times >= since[great.codes]
+        if len(great.ids[kept]) + len(small.ids) > self.capacity:
             return replace(self, assets=assets.with_columns(floor_ns=pl.col("clock_ns") + 1), runs=())
-        return replace(self, assets=assets, runs=(merged,))
+        return replace(self, assets=assets, runs=(_inserted(small, great, kept),))
 
 
 def identities(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
@@ -171,6 +176,8 @@ def empty_assets() -> pl.DataFrame:
 
 
 def _merge(runs: Sequence[Run]) -> Run:
+    if not runs:
+        return _NONE
     order = np.argsort(np.concatenate([run.ids for run in runs]), kind="stable")
     whole = (np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__)
     return Run(*(part[order] if len(part) else part for part in whole))
@@ -178,3 +185,10 @@ def _merge(runs: Sequence[Run]) -> Run:
 
 def _select(run: Run, mask: NDArray[np.bool_]) -> Run:
     return Run(run.ids[mask], run.contents[mask], run.codes[mask], run.times[mask])
+
+
+def _inserted(small: Run, great: Run, kept: NDArray[np.bool_] | slice) -> Run:
+    """What is kept of a great run, with a small one: column by column, for the great one is as large as the window."""
+    at = np.searchsorted(great.ids[kept], small.ids, side="right")
+    columns = ((getattr(great, name)[kept], getattr(small, name)) for name in Run.__slots__)
+    return Run(*(np.insert(old, at[: len(new)], new) for old, new in columns))

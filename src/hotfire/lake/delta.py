@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hotfire.contract.model import Contract
 
-MAINTAIN_EVERY = 128
+MAINTAIN_EVERY = 100
 """Table versions between two compactions."""
 
 CHUNK = 100_000

@@ -32,7 +32,10 @@ MOVED, UPTO = "hotfire.app", "hotfire.upto"
 """What a commit says of the marker that it sets."""
 _COMMITS = 500
 """So far back `appended` looks."""
-ZSTD = WriterProperties(compression="ZSTD", compression_level=1)
+ZSTD = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=1 << 17)
+"""How the library writes. A group of rows is held in memory until it is whole."""
+_FULL = 1 << 25
+"""Bytes from which on a data file is left as it is: compacting takes as much time and memory after months as at first."""
 
 
 class Table:
@@ -138,7 +141,7 @@ class Table:
         if table is None:
             return {"compacted": 0, "into": 0, "dropped": 0, "files": 0}
         before, version = set(self.paths(self.files())), table.version()
-        metrics = table.optimize.compact(writer_properties=ZSTD)
+        metrics = table.optimize.compact(target_size=_FULL, writer_properties=ZSTD)
         after = self.paths(self.files())
         self._sync([path for path in after if path not in before], version)
         version = table.version()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -103,3 +104,57 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
         batch = rows(*(("A", start + at, None, 1.0, 1.0) for at in range(10)))
         memory = sort_out(CONTRACT, batch, memory, Stored(lambda ids: ids, lambda *_: SCHEMA)).memory
         assert sum(len(run.ids) for run in memory.runs) <= 101 + 2 * 10
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 8), st.integers(0, 2)), max_size=9), max_size=30),
+    st.booleans(),
+    st.sampled_from([1, 3]),
+)
+def test_merging_keeps_what_the_window_keeps(
+    batches: list[list[tuple[int, int, int]]],
+    forgets: bool,  # noqa: FBT001
+    most_runs: int,
+) -> None:
+    """At or above its asset's floor every identity is found with the content it first came with; nothing else is."""
+    memory = Memory(empty_assets(), forgets=forgets, window_ns=4, most_runs=most_runs)
+    clocks, given_contents = [0, 0, 0], dict[int, tuple[int, int, int]]()
+    for number, batch in enumerate(batches):
+        new = {one: (at, code, number) for one, at, code in batch if one not in given_contents}
+        given_contents |= new
+        for at, code, _ in new.values():
+            clocks[code] = max(clocks[code], at)
+        ids = np.array([*new], dtype=np.uint64)
+        times, codes = (
+            pl.Series([at for at, _, _ in new.values()], dtype=pl.Int64),
+            [code for _, code, _ in new.values()],
+        )
+        table = (
+            memory.assets if memory.assets.height else pl.DataFrame({"asset": ["a", "b", "c"], "floor_ns": [-9] * 3})
+        )
+        held = np.full(len(ids), number, dtype=np.uint64)
+        run = sorted_run(ids, held, pl.Series(codes, dtype=pl.UInt32), times)
+        memory = memory.advance(table.with_columns(clock_ns=pl.Series(clocks, dtype=pl.Int64)), run)
+        known, content = memory.find(np.arange(30, dtype=np.uint64))
+        floors = memory.assets["floor_ns"].to_list()
+        for one, (at, code, came) in given_contents.items():
+            assert known[one] or at < floors[code]
+            assert not known[one] or content[one] == came
+        assert not [one for one in range(30) if known[one] and one not in given_contents]
+        assert not forgets or all(floor <= max(-9, clock - 4) for floor, clock in zip(floors, clocks, strict=True))
+
+
+def test_merging_takes_little_more_than_what_it_makes() -> None:
+    """The great run is as large as the window: it is copied once, column by column."""
+    assets = pl.DataFrame({"asset": ["a"], "clock_ns": [0], "floor_ns": [-9]})
+    great, *others = (
+        run_of([*range(first, 800_000, step)]) for first, step in ((0, 2), *((at, 64) for at in range(1, 17, 2)))
+    )
+    memory = Memory(assets, (great, *others[:-1]), window_ns=10)
+    tracemalloc.start()
+    after = memory.advance(assets, others[-1])
+    made, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [len(run.ids) for run in after.runs] == [500_000]
+    assert made >= 500_000 * 28
+    assert peak < 1.85 * made

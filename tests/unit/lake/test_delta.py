@@ -69,6 +69,20 @@ def test_the_lake_says_when_it_has_many_files(lake: DeltaLake) -> None:
     assert everything(lake)["batch_seq"].to_list() == list(range(1, 11))
 
 
+def test_a_file_that_is_full_is_left_as_it_is(lake: DeltaLake) -> None:
+    """Compacting after months reads no more than at first: what is small is made one file, beside the full one."""
+    texts = [os.urandom(2048).hex() for _ in range(18_000)]
+    large = [{"device": text, "taken_ns": OLD * 10**9 + at} for at, text in enumerate(texts)]
+    lake.append(READINGS, "live", 1, rows_of(READINGS, 1, large))
+    (full,) = lake.files("readings")
+    for seq in (2, 3, 4):
+        lake.append(READINGS, "live", seq, rows_of(READINGS, seq, large[:1]))
+    assert lake.maintain("readings")["compacted"] == 3
+    files = lake.files("readings")
+    assert (len(files), full in files) == (2, True)
+    assert lake.counts("readings")["rows"].to_list() == [18_000, 1, 1, 1]
+
+
 def test_readers_and_appends_go_on_beside_maintenance(lake: DeltaLake) -> None:
     """Threads that read, append and maintain one table do not fail; each reader sees whole appends, and ever more."""
     lake.append(READINGS, "live", 1, batch(1))
