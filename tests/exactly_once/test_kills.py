@@ -263,7 +263,7 @@ def test_a_backfill_killed_at_random_instants_changes_nothing(
     came, arrival = on(Path(calm["folder"])).came(), on(Path(calm["folder"])).arrival()
     assert came.totals["received"] == 1202
     number = 0
-    while zygote.kills < max(5, CRASHES * kept_in.share / 2):
+    while zygote.kills < max(4, CRASHES * kept_in.share / 8):
         number += 1
         url = kept_in.new_url()
         here = prepared(f"{number}", url)

@@ -243,7 +243,7 @@ class AlarmLife(RuleBasedStateMachine):
         assert changes == [step for step, _ in self.desk.steps if isinstance(step, Change)]
 
 
-AlarmLife.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+AlarmLife.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestAlarmLife = AlarmLife.TestCase
 
 

@@ -104,7 +104,7 @@ NUMBERS = st.lists(st.integers(0, 89), max_size=60)
 @given(NUMBERS, NUMBERS, st.integers(0, 2**32), st.sampled_from([1, 7, 1000]), st.sampled_from(["store", "lake"]))
 @example([*range(60, 90)], [*range(90)], 1, 7, "store")
 @example([], [*range(40)], 1, 7, "lake")
-@settings(max_examples=40)
+@settings(max_examples=12)
 def test_backfill_and_live_in_any_order_are_one(
     first: list[int],
     second: list[int],
@@ -131,7 +131,7 @@ def test_backfill_and_live_in_any_order_are_one(
 
 @given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 2**32))
 @example([30, 31, 32, 33], [*range(20)], [34, 21, 39], 1)
-@settings(max_examples=30)
+@settings(max_examples=10)
 def test_live_goes_on_as_if_nothing_had_been_brought_in(
     first: list[int], missed: list[int], then: list[int], seed: int
 ) -> None:
@@ -154,7 +154,7 @@ def test_live_goes_on_as_if_nothing_had_been_brought_in(
 
 @given(NUMBERS, NUMBERS, st.integers(0, 2**32))
 @example([*range(60, 90)], [*range(90)], 1)
-@settings(max_examples=30)
+@settings(max_examples=10)
 def test_what_is_taken_is_what_is_missing_and_old_enough(first: list[int], second: list[int], seed: int) -> None:
     """Exactly the rows that are not stored and more than 15 minutes behind their device in live; none where it is new."""
     with scratch() as folder:
@@ -254,7 +254,7 @@ def beside(stand: Stand, live: Sequence[Record], old: Sequence[Record], batch: i
 @example(([], [*range(10)], [*range(12, 40)], [], [*range(60)]), 1, 7, [1] * 20, "store")
 @example(([], [], [*range(70, 85)], [*range(30)], [*range(60)]), 1, 20, [0, 1, 1, 1, 1], "store")
 @example(([], [*range(10)], [*range(30)], [], [*range(30)]), 1, 7, [1, 1, 0], "lake")
-@settings(max_examples=15)
+@settings(max_examples=6)
 def test_in_one_process_no_row_is_stored_twice_whoever_comes_first(
     numbers: tuple[list[int], ...],
     seed: int,
@@ -285,7 +285,7 @@ def test_in_one_process_no_row_is_stored_twice_whoever_comes_first(
 @pytest.mark.parametrize("point", ["store.plan", "store.commit"])
 @given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 2**32), st.integers(1, 4))
 @example([], [*range(0, 30, 2)], [*range(60)], 1, 1)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_a_backfill_goes_on_after_live_has_met_its_assets(
     point: str, first: list[int], second: list[int], then: list[int], seed: int, call: int
 ) -> None:

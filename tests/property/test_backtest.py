@@ -141,7 +141,7 @@ def told(conditions: Any) -> list[Condition]:
 )
 @example(1, 400, 7, 90, 0)
 @example(2, 400, 11, 1000, 1200)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_as_live_over_the_same_records(seed: int, number: int, live: int, batch: int, reorder_s: int) -> None:
     """Conditions are those that the store has after an ingest, to the last bit, wherever either cuts batches."""
     sent = records(random.Random(seed), number)
@@ -155,7 +155,7 @@ def test_as_live_over_the_same_records(seed: int, number: int, live: int, batch:
 @given(st.integers(0, 2**32), st.integers(1, 80), st.sampled_from(["lake", "store"]), st.sampled_from([0, 2]))
 @example(3, 300, "lake", 0)
 @example(4, 300, "store", 2)
-@settings(max_examples=15)
+@settings(max_examples=6)
 def test_as_live_over_what_is_stored(seed: int, number: int, read: str, reorder_s: int) -> None:
     """The same over a history of several runs, a repair and a backfill, whether the lake or the store is read."""
     chance = random.Random(seed)

@@ -111,7 +111,7 @@ def checks(rows: list[dict[str, Any]]) -> list[list[tuple[Any, ...]]]:
 
 @given(LINES, st.integers(1, 30))
 @example(NASTY, 7)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_every_line_has_one_fate_and_keeps_its_bytes(lines: list[bytes], batch: int) -> None:
     """Received = stored + duplicate + quarantined, counted in the tables; a rejected line is kept byte by byte."""
     with scratch() as folder:
@@ -133,7 +133,7 @@ def test_every_line_has_one_fate_and_keeps_its_bytes(lines: list[bytes], batch: 
 
 @given(LINES)
 @example(NASTY)
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_a_replay_by_the_same_contract_moves_nothing(lines: list[bytes]) -> None:
     """Judged again alone, out of quarantine, every row shows the same faults, and digest and balance stay."""
     with scratch() as folder:
@@ -154,7 +154,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.sampled_from([b"\n", b"\r\n"]), st.integers(1, 9), st.binary(max_size=5))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_every_record_of_a_table_has_one_fate(rows: list[str], end: bytes, batch: int, tail: bytes) -> None:
     """The same for CSV with quotes, ragged lines, line ends inside cells and bytes that are no text."""
     header = b"a,t,i,x,b,d,place.lat"

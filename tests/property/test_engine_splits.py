@@ -158,7 +158,7 @@ def test_a_long_stream_may_be_cut_anywhere(long: tuple[list[dict[str, Any] | byt
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([1, 2, 7]), st.lists(st.integers(0, 60), max_size=3))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_any_stream_may_be_cut_and_stopped_anywhere(seed: int, rows: int, batch: int, stops: list[int]) -> None:
     """The same for other mixes, with processes that end and begin again between batches."""
     items: list[dict[str, Any] | bytes | Mark] = list(mix(seed, rows))
@@ -169,7 +169,7 @@ def test_any_stream_may_be_cut_and_stopped_anywhere(seed: int, rows: int, batch:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_a_second_copy_of_everything_changes_nothing(seed: int) -> None:
     """Sent twice, each record that was stored is a duplicate, each that was rejected is rejected again."""
     items = mix(seed, 40)

@@ -159,7 +159,7 @@ def lived(folder: Path, kind: str, seed: int, steps: Sequence[str], *, lake_only
 @example("entity by count", 3, ["send", "change", "repair", "change", "send"])
 @example("entity by arrival", 8, ["send", "change", "repair"])
 @example("telemetry", 5, ["change", "repair", "send", "discard", "send", "change", "send"])
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_a_replay_gives_the_ledger_that_live_has(kind: str, seed: int, steps: list[str]) -> None:
     """Duplicates, conflicts, late and repaired rows, discarded ones, versions of records and of the contract."""
     with scratch() as folder:

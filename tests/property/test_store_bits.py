@@ -94,7 +94,7 @@ def bits(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("write", [as_jsonl, as_csv, as_parquet])
 @given(rows=ROWS)
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_values_reach_store_and_lake_bit_by_bit(write: Any, rows: list[tuple[Any, ...]]) -> None:
     """From a file through the engine, in two batches, into both."""
     with scratch() as folder:
