@@ -45,7 +45,7 @@ class Bounds:
         Args:
             table: the one that holds of each value, shape (values,); None: the first of all.
         """
-        low, high = (side[:, :1] if table is None else side[:, table] for side in (self._lows, self._highs))
+        low, high = (side[:, :1] if table is None else side.take(table, axis=1) for side in (self._lows, self._highs))
         broken = ((values > high) | (values < low)).view(np.int8)
         if not self._deadband:
             return 2 * broken - np.int8(1)

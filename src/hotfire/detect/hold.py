@@ -89,7 +89,7 @@ def _switched(
 ) -> _Switches:
     """Every comparator led through its asset's rows; comparators are counted severity by severity, rows likewise."""
     size, line = says.shape[1], says.reshape(-1)
-    begins = np.flatnonzero(changed(line) | np.tile(first, len(says)))
+    begins = np.flatnonzero(changed(line) | np.concatenate([first] * len(says)))
     ends = np.append(begins[1:], len(line))
     rows, kinds = begins % size, line[begins]
     which = owners[rows] + (begins // size) * (owners[-1] + 1)
@@ -99,23 +99,26 @@ def _switched(
     count = np.where(goes_on, before[which, 2], 0)
     needed = np.where(kinds > 0, delays.min_violations, 1)
     at = begins + np.maximum(needed - count - 1, 0)
-    delay = np.where(kinds > 0, delays.on_ns, delays.off_ns)
-    due = np.where(since > _END - delay, _END, since + delay)
-    fires = (kinds != 0) & (at < ends) & (times[(ends - 1) % size] >= due)
+    fires, due = (kinds != 0) & (at < ends), since
+    if delays.on_ns or delays.off_ns:
+        delay = np.where(kinds > 0, delays.on_ns, delays.off_ns)
+        due = np.where(since > _END - delay, _END, since + delay)
+        fires &= times[(ends - 1) % size] >= due
     fired = np.flatnonzero(fires)
     to, whose = kinds[fired] > 0, which[fired]
     was = np.concatenate([_FALSE, to[:-1]])
     opening = changed(whose)
     was[opening] = on[fired[opening]]
     turns = fired[to != was]
-    for one in turns[times[at[turns] % size] < due[turns]].tolist():
+    for one in turns[times[at[turns] % size] < due[turns]].tolist() if due is not since else ():
         at[one] = begins[one] + np.searchsorted(times[rows[one] : rows[one] + ends[one] - begins[one]], due[one])
     now = before[:, 0] != 0
     now[whose] = to
     last = lasts(np.flatnonzero(changed(which)), len(which))
     waits = kinds[last] == np.where(now, -1, 1)
     seen = np.minimum(count + ends - begins, needed)[last]
-    after = np.stack([now, np.where(waits, since[last], 0), np.where(waits, seen, 0)], axis=1)
+    after = np.empty_like(before)
+    after[:, 0], after[:, 1], after[:, 2] = now, since[last] * waits, seen * waits
     return _Switches(at[turns], kinds[turns] > 0, after)
 
 

@@ -36,7 +36,7 @@ class Limit:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         contexts: Sequence[tuple[str, tuple[Level, ...]]] = rule.parameters["contexts"]
-        self._whens = [when for when, _ in contexts]
+        self._whens = tuple(when for when, _ in contexts)
         self._bounds = Bounds([rule.levels, *(levels for _, levels in contexts)], rule.parameters["deadband"])
 
     def step(self, states: dict[str, State], readings: Readings) -> list[Finding]:
@@ -91,9 +91,4 @@ class Limit:
 
     def _table(self, readings: Readings, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The table of levels that holds of each row: 0 is the rule's own; None: that of all."""
-        if not self._whens:
-            return None
-        table = np.zeros(len(rows), np.int64)
-        for index, when in reversed(list(enumerate(self._whens, 1))):
-            table[readings.truth(when)[rows] == 1] = index
-        return table
+        return readings.context(self._whens)[rows] if self._whens else None

@@ -96,6 +96,7 @@ class Readings:
     _order: NDArray[np.uint32] | None
     _numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _truth: dict[str, NDArray[np.int8]] = field(default_factory=dict)
+    _contexts: dict[tuple[str, ...], NDArray[np.int64]] = field(default_factory=dict)
     _extents: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
@@ -161,6 +162,15 @@ class Readings:
             greatest: Any = values.max()
             found = (np.inf, -np.inf) if least is None else (float(least), float(greatest))
             self._extents[channel] = found
+        return found
+
+    def context(self, whens: tuple[str, ...]) -> NDArray[np.int64]:
+        """Which of some conditions is the first that is true of each row, from 1; 0: none; shape (rows,)."""
+        found = self._contexts.get(whens)
+        if found is None:
+            found = self._contexts[whens] = np.zeros(len(self), np.int64)
+            for index, when in reversed(list(enumerate(whens, 1))):
+                found[self.truth(when) == 1] = index
         return found
 
     def truth(self, sql: str) -> NDArray[np.int8]:

@@ -111,21 +111,19 @@ class RateOfChange:
         kept = _kept(values, self._bin_ns)
         anchors = self._anchors(values, kept)
         ages = elapsed(values.times[anchors], values.times)
-        dated = (anchors >= 0) & (ages <= self._oldest_ns)
-        fresh = np.flatnonzero(dated & (values.places >= 0))
+        fresh = np.flatnonzero((anchors >= 0) & (ages <= self._oldest_ns) & (values.places >= 0))
         rates = np.full(len(rows), np.nan)
         with np.errstate(over="ignore"):
             rise = values.numbers[fresh] - values.numbers[anchors[fresh]]
             rates[values.places[fresh]] = np.clip(rise / (ages[fresh] / 1e9), -_LARGEST, _LARGEST)
-        oldest = np.where((anchors >= 0) & ~dated, anchors + 1, anchors)
-        for owner, seen in _later(values, kept, oldest):
+        for owner, seen in _later(values, kept, anchors):
             remember(states, readings.assets[owner], _SEEN, channel, seen)
         return rates
 
     def _anchors(self, values: _Values, kept: Whole) -> Whole:
         """The index of the newest kept value of its stretch that is old enough for each value; -1: there is none."""
         size = len(values.times)
-        steps = np.minimum(elapsed(values.times[:-1], values.times[1:]), np.uint64(self._age_ns + 1))
+        steps = np.minimum(elapsed(values.times[:-1], values.times[1:]), np.uint64(self._age_ns))
         borders = np.diff(values.owners) != 0
         steps[borders] = 0
         edges = [0, size]
@@ -148,16 +146,12 @@ def _kept(values: _Values, bin_ns: int) -> Whole:
     return np.flatnonzero(np.concatenate([ends, [True]])[: len(values.times)])
 
 
-def _later(values: _Values, kept: Whole, oldest: Whole) -> Iterator[tuple[int, list[list[float]] | None]]:
-    """What later rows of each asset may need, by its number: times and values from the next anchor on.
-
-    Args:
-        oldest: the index of the first value that those after each value may need; -1: the first of its stretch.
-    """
+def _later(values: _Values, kept: Whole, anchors: Whole) -> Iterator[tuple[int, list[list[float]] | None]]:
+    """What later rows of each asset may need, by its number: times and values, from the anchor of its last value on."""
     is_open = values.finals >= 0
     ends = np.searchsorted(values.stretch, values.finals[is_open], side="right") - 1
     begins = np.searchsorted(values.stretch, values.finals[is_open])
-    firsts = np.searchsorted(kept, np.maximum(begins, oldest[ends]))
+    firsts = np.searchsorted(kept, np.maximum(begins, anchors[ends]))
     sizes = np.searchsorted(kept, ends, side="right") - firsts
     edges = np.concatenate([[0], np.cumsum(sizes)])
     wanted = kept[np.repeat(firsts - edges[:-1], sizes) + np.arange(edges[-1])]

@@ -136,7 +136,7 @@ def _differs(line: _Line, memory: _Memory, tolerance: float, least: tuple[int, i
     Args:
         least: a run of fewer rows, or nanoseconds, need not be told from its neighbours.
     """
-    goes_on = line.first & memory.is_known[line.owners] & ~line.closed
+    goes_on = line.first & memory.is_known[line.owners]
     earlier = np.concatenate([[np.nan], line.values[:-1]])
     earlier[goes_on] = memory.value[line.owners[goes_on]]
     reopened = ~line.first & np.concatenate([[False], line.closed[:-1]])

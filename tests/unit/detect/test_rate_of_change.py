@@ -64,6 +64,7 @@ def test_a_gap_gives_no_rate() -> None:
     """A value more than twice `over` ago is no anchor; a condition waits until there are rates again."""
     rows = rows_of({0: 0, 1: 0, 2: 10, 9: 90, 10: 90, 11: 90})
     assert found_by("warning: {high: 3}, over: 1 s", rows) == [(2, "warning", 10.0), (10, None, 0.0)]
+    assert found_by("warning: {high: 3}, over: 3500 ms", rows) == [(9, "warning", 80 / 7)]
 
 
 def test_a_closed_gate_forgets() -> None:
