@@ -32,11 +32,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     ("sql", "select state, count(*) as n from hf_quarantine group by state order by state"),
     ("sql", "select count(*) as n from lake.events"),
+    ("alarm", "suppress", "hot@device_0001", "--by", "mia", "--reason", "in the sun"),
+    ("alarm", "list"),
+    ("alarm", "unsuppress", "hot@device_0001", "--by", "mia"),
+    ("alarm", "report"),
+    ("sentinel",),
     ("why", "events.jsonl:1"),
     ("why", "events.jsonl:11"),
     ("ingest", "events", "--from", "again.jsonl", "--dry-run"),
 )
-MOMENTARY = {"job_id", "seconds", "received_at", "received_at_ns", "contract"}
+MOMENTARY = {"alarm_id", "at", "job_id", "seconds", "received_at", "received_at_ns", "contract"}
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +61,15 @@ def steady(value: Any) -> Any:
 
 
 def said(run: Run, folder: Path, **environment: str) -> list[Any]:
-    """What every step says, in a workspace that begins with the first version of its contract."""
-    contracts = folder / "contracts" / "events"
+    """What every step says, in a workspace that begins with the first version of its contract, and without its rules."""
+    contracts, rules = folder / "contracts" / "events", folder / "rules" / "fleet.yaml"
     (contracts / "v2.yaml").rename(folder / "v2.yaml")
+    rules.rename(folder / "fleet.yaml")
     answers = []
     for step in STEPS:
         if step == ("UPGRADE",):
             (folder / "v2.yaml").rename(contracts / "v2.yaml")
+            (folder / "fleet.yaml").rename(rules)
             for version in contracts.glob("v*.yaml"):
                 version.write_text(version.read_text().replace("maximum: 80", "maximum: 400"))
             continue

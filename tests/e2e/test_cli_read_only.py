@@ -51,6 +51,8 @@ LOOKS = [
     ["quarantine", "show", "1", "--json"],
     ["why", "events.jsonl:11", "--json"],
     ["contract", "lint", "--json"],
+    ["alarm", "list", "--all", "--json"],
+    ["alarm", "report", "--json"],
 ]
 
 
@@ -61,9 +63,14 @@ def test_looking_works(make: Any, shut: Path) -> None:
     assert [json.loads(typed(make, shut, *words).stdout) for words in LOOKS] == before
     looked = json.loads(typed(make, shut, "doctor", "--json").stdout)["checks"]
     assert [one["name"] for one in looked if not one["ok"]] == ["folder"]
-    for words in (["ingest", "events", "--from", "events.jsonl"], ["quarantine", "discard", "1", "--reason", "x"]):
+    for words in (
+        ["ingest", "events", "--from", "events.jsonl"],
+        ["quarantine", "discard", "1", "--reason", "x"],
+        ["alarm", "suppress", "hot@device_0001", "--reason", "x"],
+        ["sentinel"],
+    ):
         refused = typed(make, shut, *words)
-        assert (refused.returncode, "Make the folder writable" in refused.stderr) == (3, True)
+        assert (refused.returncode, "writable for this user" in refused.stderr) == (3, True), words
 
 
 def test_what_a_killed_run_left_is_told(make: Any, shut: Path) -> None:
