@@ -138,9 +138,13 @@ def test_labelled_faults_are_scored(run: Run, made: Path) -> None:
     assert (spikes["labelled"], spikes["found"], spikes["recall"]) == (spikes["labelled"], spikes["labelled"], 1.0)
     assert 0 <= spikes["delay_s"]["p50"] <= spikes["delay_s"]["max"] <= 15
     assert scored["false_alarms"] >= 0
+    lacking = {kind: one["labelled"] - one["found"] for kind, one in scored["by_kind"].items()}
+    assert {kind: [one["fault"] for one in scored["missed"]].count(kind) for kind in kinds} == lacking
+    assert all(one in [{name: label[name] for name in one} for label in labels] for one in scored["missed"])
     shown = run("backtest", "../old.yaml", "--from", "../burn.csv", "--labels", "../labels.json", cwd=made / "ws").out
     assert "pressure_spike" in shown
     assert "false alarm" in shown
+    assert f"missed: {scored['missed'][0]['since']}  {scored['missed'][0]['asset']}" in shown
     early = ("--labels", "../labels.json", "--until", "2025-01-01T00:00:01Z", "--json")
     none = run("backtest", "../old.yaml", "--from", "../burn.csv", *early, cwd=made / "ws").document
     assert none["labels"]["by_kind"] == {}

@@ -166,8 +166,15 @@ def _scored(scored: Score) -> dict[str, Any]:
         }
         for one in scored.by_kind
     }
-    rate = _rounded(scored.false_per_asset_hour)
-    return {"by_kind": by_kind, "false_alarms": len(scored.false_alarms), "false_per_asset_hour": rate}
+    false = {"false_alarms": len(scored.false_alarms), "false_per_asset_hour": _rounded(scored.false_per_asset_hour)}
+    return {"by_kind": by_kind, **false, "missed": [_fault(one) for one in scored.missed]}
+
+
+def _fault(one: Fault) -> dict[str, Any]:
+    from hotfire.clock import iso
+
+    when = {"since": iso(one.since_ns), "until": iso(one.until_ns)}
+    return {"asset": one.asset, "channel": one.channel, "fault": one.kind, **when}
 
 
 def _rounded(value: float | None) -> float | None:

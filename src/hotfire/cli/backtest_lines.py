@@ -75,11 +75,17 @@ def _hours(value: float) -> str:
 
 
 def _scored(scored: Score) -> Iterator[str]:
+    from hotfire.clock import iso
+
     rows = [
         (one.kind, one.labelled, one.found, f"{one.recall:.0%}", _seconds(one.median_s), _seconds(one.greatest_s))
         for one in scored.by_kind
     ]
     yield from table(("fault", "labelled", "found", "recall", "delay p50", "max"), rows)
+    for one in scored.missed[:_SHOWN]:
+        yield f"missed: {iso(one.since_ns)}  {one.asset}  {one.kind}" + (f"  {one.channel}" if one.channel else "")
+    if len(scored.missed) > _SHOWN:
+        yield f"  and {len(scored.missed) - _SHOWN:,} more: --json has all"
     rate = scored.false_per_asset_hour
     hourly = "" if rate is None else f", {rate:.2f} per asset and hour"
     yield f"{counted(len(scored.false_alarms), 'false alarm')}{hourly}"

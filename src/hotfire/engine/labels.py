@@ -88,7 +88,7 @@ class Score:
 
     Attributes:
         by_kind: in order of their names.
-        missed: faults for which nothing was raised.
+        missed: faults for which nothing was raised, in order of time.
         false_alarms: conditions that held while their asset had no labelled fault.
         false_per_asset_hour: None where no time is covered.
     """
@@ -103,7 +103,7 @@ def score(conditions: Sequence[Condition], asset_hours: float, faults: Sequence[
     """Hold conditions that were found in so many hours of assets against labelled faults."""
     delays: dict[str, list[float]] = {kind: [] for kind in sorted({one.kind for one in faults})}
     missed = []
-    for fault in faults:
+    for fault in sorted(faults, key=lambda one: (one.since_ns, one.asset)):
         raised = [one.raised_at_ns for one in conditions if fault.found_by(one)]
         if raised:
             delays[fault.kind].append((min(raised) - fault.since_ns) / 1e9)
