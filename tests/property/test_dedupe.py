@@ -121,7 +121,7 @@ MEMORIES = st.builds(
 
 @given(STEPS, MEMORIES)
 @example([([("a", at, None, MOST * (at % 2), None) for at in range(6)], "")], Memory(empty_assets()))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_every_row_gets_the_fate_of_the_model(steps: list[tuple[list[Row], str]], memory: Memory) -> None:
     """Fates, late marks, clocks, counters and gaps, whatever is forgotten, merged, restored or repaired on the way."""
     model, engine = Model(), Engine(memory)
