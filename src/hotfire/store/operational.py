@@ -102,12 +102,9 @@ class OperationalStore:
             if not self._dry_run:
                 self._connection.alone()
             dialect = self._connection.dialect
-            statements: list[str] = []
             present = self._connection.columns(contract.stream)
-            if not present:
-                statements.extend(ddl.create(contract, dialect))
-            else:
-                statements.extend(ddl.alter_marks(contract, dialect, present))
+            made = ddl.alter_marks(contract, dialect, present) if present else ddl.create(contract, dialect)
+            statements = list(made)
             if present and self.query("version", hash=contract.hash).is_empty():
                 for table in ddl.tables(contract):
                     statements.extend(ddl.alter(contract, dialect, self._connection.columns(table), table))
