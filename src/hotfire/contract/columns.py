@@ -125,6 +125,7 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
         zone=_zone(settings),
         coerce=settings.flag("coerce"),
         limits=settings.mapping("limits"),
+        refers_to=_refers_to(doc, raw, where, name),
     )
     return Property(column, where, raw, settings)
 
@@ -223,6 +224,18 @@ def _enumeration(
             hint = "quote it (bare on, off, yes and no are booleans)" if kind == "string" else "remove the quotes"
             doc.error((*where, "validValues", index), shown, f"{value!r} is not a {kind}", hint)
     return tuple(value for value in values if type(value) in allowed[kind])
+
+
+def _refers_to(doc: Document, raw: dict[str, Any], where: Path, name: str) -> str:
+    found = raw.get("relationships") or ()
+    to = found[0].get("to") if found else ""
+    known = len(found) <= 1 and isinstance(to, str) and (not to or re.fullmatch(rf"{NAME.pattern}\.{NAME.pattern}", to))
+    if not known or any(one.get("type") not in (None, "foreignKey") for one in found):
+        doc.error(
+            (*where, "relationships"), f"{name}.relationships", "is not one reference", "write `[{to: stream.column}]`"
+        )
+        return ""
+    return str(to)
 
 
 def _zone(settings: Settings) -> str | None:

@@ -42,6 +42,7 @@ class Column:
         zone: IANA zone of naive times; None rejects them.
         coerce: a value is read as a table's cell of the same text would be; counted as a correction.
         limits: alarm limits as written (`hotfire.limits`), for rules.
+        refers_to: the stream and column that has the value, or each of an array: `rockets.id`. Reported, never refused.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Column:
     zone: str | None = None
     coerce: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
+    refers_to: str = ""
 
     @property
     def storage(self) -> str:

@@ -19,6 +19,7 @@ from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
+from hotfire.store.snapshots import Snapshots
 from hotfire.store.sql import positional
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class OperationalStore:
         self.alarms = AlarmBook(connection, self, clock)
         self.outbox = StoreOutbox(connection, self)
         self.revisions = Revisions(connection, self)
+        self.snapshots = Snapshots(connection, self)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -110,6 +112,7 @@ class OperationalStore:
             for statement in statements:
                 self._connection.query(statement)
             self._keep_texts(contract, texts)
+            self.snapshots.ensure(contract.stream)
 
         self._writing(ensured)
 
@@ -197,6 +200,7 @@ class OperationalStore:
                 [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
             )
             write(self._connection, outcome, contract, self.alarms.routing, self._clock.now_ns())
+            self.snapshots.write(outcome)
             self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
 
         def stands() -> bool:
