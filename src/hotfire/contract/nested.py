@@ -68,7 +68,7 @@ def elements(texts: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
         else:
             value = None
         fits = value is None or _FITS[column.type](value)
-        broken.append(None if fits else f"{_named(value)}, not {_wanted(column)}")
+        broken.append(None if fits else f"{_named(value)}, not {_WANTED.get(column.type, 'text')}")
         values.append((array_text(value) if type(value) is list else value) if fits else None)
     dtype = _DTYPES.get(column.type, pl.String)
     return pl.Series(texts.name, values, dtype=dtype), pl.Series(texts.name, broken, dtype=pl.String)
@@ -80,10 +80,16 @@ def _below(value: Any, keys: list[str]) -> Any:
     return value
 
 
-def _wanted(column: Column) -> str:
-    return {"timestamp": "text", "date": "text", "string": "text"}.get(column.type, f"a {column.type}")
+_WANTED: Mapping[Type, str] = {
+    "integer": "an integer of 64 bits",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "an array",
+}
 
 
 def _named(value: Any) -> str:
-    known: dict[type, str] = {str: "text", bool: "true or false", list: "an array", dict: "an object"}
+    if isinstance(value, str):
+        return "text with U+0000" if "\0" in value else "text"
+    known: dict[type, str] = {bool: "true or false", list: "an array", dict: "an object"}
     return known.get(type(value), "a number")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hotfire.contract.model import NAME
 from hotfire.errors import Outage, Refused, StoreUnusable, UserError
 from hotfire.store.dialect import quoted
 
@@ -59,7 +60,8 @@ class Snapshots:
         one = self.of(stream)
         if one is not None:
             try:
-                self._ready(one)
+                self._check(one)
+                self._make_once(one)
             except Outage:
                 raise
             except StoreUnusable as error:
@@ -72,7 +74,7 @@ class Snapshots:
         if one is None:
             return
         try:
-            self._ready(one)
+            self._make_once(one)
             self._connection.query(
                 f"INSERT INTO {quoted(one.table)} {_select(one, 'CAST(? AS text)')} "
                 "WHERE l.stream = ? AND l.shard = ? AND l.batch_seq = ?",
@@ -101,26 +103,34 @@ class Snapshots:
         row: dict[str, Any] | None = self._run.reading(read)
         return row
 
-    def _ready(self, one: Snapshot) -> None:
-        """Make the table where it is not there. Raises UserError where it is there with other columns."""
-        present = [*self._connection.columns(one.table)]
-        select = f"{_select(one, _NOTHING)} LIMIT 0"
-        if present:
-            wanted = self._connection.query(select).columns
-            if present != wanted:
-                what = f"{one.file} gives {', '.join(wanted)}; the table {one.table} has {', '.join(present)}."
-                raise UserError(what, "Give the file another name, which makes a new table; the old rows stay.")
-            return
-        if {*self._connection.query(select).columns[: -len(MARKS)]} & {*MARKS}:
-            raise UserError(f"{one.file}: {', '.join(MARKS)} are hotfire's own.", "Name the columns otherwise.")
-        self._connection.query(f"CREATE TABLE {quoted(one.table)} AS {select}")
+    def _make_once(self, one: Snapshot) -> None:
+        if not self._connection.columns(one.table):
+            self._make(one, one.table)
+
+    def _check(self, one: Snapshot) -> None:
+        """Make the table on trial, and compare it with the one that is there."""
+        self._connection.savepoint(_TRIAL)
+        self._make(one, _TRIAL)
+        wanted, present = [*self._connection.columns(_TRIAL)], [*self._connection.columns(one.table)]
+        self._connection.undo(_TRIAL)
+        odd = [name for name in wanted if not NAME.fullmatch(name)]
+        if odd or wanted[-len(MARKS) :] != [*MARKS]:
+            what = f"{one.file} gives a column {odd[0]}." if odd else f"{one.file} gives {', '.join(wanted)}."
+            raise UserError(what, f"Names are snake_case, each is there once; {', '.join(MARKS)} are hotfire's own.")
+        if present and present != wanted:
+            what = f"{one.file} gives {', '.join(wanted)}; the table {one.table} has {', '.join(present)}."
+            raise UserError(what, "Give the file another name, which makes a new table; the old rows stay.")
+
+    def _make(self, one: Snapshot, table: str) -> None:
+        self._connection.query(f"CREATE TABLE {quoted(table)} AS {_select(one, _NOTHING)} LIMIT 0")
         beside = self._connection.dialect.beside
-        for name, kind in self._connection.columns(one.table).items() if beside else ():
+        for name, kind in self._connection.columns(table).items() if beside else ():
             if name.endswith("_ns") and kind == "bigint":
                 shown = beside.format(name=quoted(name.removesuffix("_ns")), stored=quoted(name))
-                self._connection.query(f"ALTER TABLE {quoted(one.table)} ADD COLUMN {shown}")
+                self._connection.query(f"ALTER TABLE {quoted(table)} ADD COLUMN {shown}")
 
 
+_TRIAL = "hf_snapshot_trial"
 _NOTHING = "CAST('' AS text)"
 
 
