@@ -166,6 +166,8 @@ class Decoded:
             `path#2`: each value stands in every one whose form it fits, and has a fault where it fits none.
         faults: form and type: `row.parse`, `row.encoding`, `<column>.type`; by record number, then field.
         coerced: (row_no, column, the value as written) of numbers and booleans that were written as text.
+        deleted: `row_no` and the key's storage columns of records that say of an entity that it is gone; None: there are
+            none. They are not in the frame.
         written: the value under a path of one record as the source wrote it, text without its quotes; None where
             the record has none. Asked for faulty records only: it reads the record anew.
     """
@@ -174,6 +176,7 @@ class Decoded:
     faults: list[Fault]
     coerced: list[tuple[int, str, str]] = field(default_factory=list)
     written: Callable[[int, str], str | None] | None = None
+    deleted: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,8 @@ class Verdict:
 
     Attributes:
         rows: accepted, canonical: `row_no`, the contract's storage columns (instants as int64 `<name>_ns`),
-            `corrected` (Boolean), `unknown_fields` (String, null where there were none).
+            `corrected` (Boolean), `unknown_fields` (String, null where there were none). Where an entity may be gone
+            also `deleted` (Boolean): of such a row only the key is known.
         rejected: every fault of every rejected record, by record number.
         corrections: values that were nulled, clamped or coerced.
     """
@@ -243,6 +247,7 @@ class Outcome:
         repaired: quarantine ids that this repair moved, with their new fate.
         retried: quarantine ids that this repair tried in vain, with the faults they show now.
         watched: what the rules make of the rows.
+        inserted: entities: so many of the rows are the first version of their record, or the first after a deletion.
     """
 
     plan: Plan
@@ -255,6 +260,7 @@ class Outcome:
     repaired: Mapping[int, str] = field(default_factory=dict)
     retried: Mapping[int, tuple[Fault, ...]] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
+    inserted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

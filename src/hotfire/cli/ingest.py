@@ -12,6 +12,8 @@ import click
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
 from hotfire.cli.place import shown_place
+from hotfire.cli.polled import asked, check_reconcile, versions
+from hotfire.cli.polled import lines as polled_lines
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.findings import SEVERITIES
 
@@ -45,10 +47,18 @@ _COUNTED = ("received", *FATES, "corrected", "late")
     help="Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.",
 )
 @click.option("--follow", is_flag=True, help="Go on with new files and rows until Ctrl-C.")
+@click.option("--reconcile", is_flag=True, help="Of a web API: compare everything, and find what is gone.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
 @click.option("--batch-rows", type=click.IntRange(1), help="Rows a batch, at most.")
-def ingest(
-    stream: str, more: tuple[str, ...], places: tuple[str, ...], batch_rows: int | None, *, follow: bool, dry_run: bool
+def ingest(  # noqa: PLR0913 - one for each option
+    stream: str,
+    more: tuple[str, ...],
+    places: tuple[str, ...],
+    batch_rows: int | None,
+    *,
+    follow: bool,
+    reconcile: bool,
+    dry_run: bool,
 ) -> Answer:
     """Take a stream's records through its contract into the tables.
 
@@ -64,7 +74,7 @@ def ingest(
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
-    settings.stream(stream)
+    check_reconcile(settings.stream(stream), [*places, *more], reconcile=reconcile)
     with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
         sources: list[Several] = []
@@ -73,7 +83,9 @@ def ingest(
         tally = Tally(unfinished, cleared=-rows_cleared(workspace.store, stream))
 
         def opened() -> Flow:
-            flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
+            flow, source = workspace.ingest_flow(
+                contract, one.job_id, [*places, *more], follow=follow, reconcile=reconcile
+            )
             sources.append(source)
             return flow
 
@@ -116,6 +128,7 @@ class Tally:
         first: batch and record number of the first rejected record.
         cleared: rows that retention took out of the store.
         raised: severities of the conditions that were raised.
+        inserted, deleted: of entities, first versions and deletions among the stored rows.
     """
 
     unfinished: Sequence[int] = ()
@@ -126,6 +139,8 @@ class Tally:
     first: tuple[str, int, int] | None = None
     cleared: int = 0
     raised: list[str] = field(default_factory=list)
+    inserted: int = 0
+    deleted: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one batch."""
@@ -137,6 +152,8 @@ class Tally:
             return
         self.raised += [one.condition.severity for one in outcome.watched.changes if one.what == "raised"]
         self.counts = outcome.counts if self.counts is None else self.counts + outcome.counts
+        self.inserted += outcome.inserted
+        self.deleted += int(outcome.rows["deleted"].sum()) if "deleted" in outcome.rows.columns else 0
         for row in outcome.rejected:
             self.first = self.first or (plan.shard, plan.batch_seq, row.row_no)
             for check, fault in {fault.check: fault for fault in reversed(row.faults)}.items():
@@ -156,6 +173,8 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
     problems = source.problems
     status = "partial" if problems else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
+    document |= versions(tally) if contract.kind == "entity" else {}
+    document |= asked(one.workspace, tally)
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.raised:
         document["conditions"] = len(tally.raised)
@@ -168,8 +187,8 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
         document["dry_run"] = True
     if problems:
         document["problems"] = [{"error": problem.what, "do": problem.do} for problem in problems]
-    one.summary = document
-    nothing = "" if document["received"] or problems else _why_nothing(one.workspace, contract)
+    one.summary, one.idle = document, document.get("early_exit") is True and not tally.finished
+    nothing = "" if document["received"] or problems or "plan" in document else _why_nothing(one.workspace, contract)
     lines = [*_lines(tally, document, problems), *([nothing] if nothing else [])]
     if dry_run:
         lines.append("Dry run: nothing was changed.")
@@ -203,6 +222,7 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         yield f"  {number.rjust(widths[0])}  {check.ljust(widths[1])}    {value.ljust(widths[2])}    {place}"
     if len(top) > _SHOWN:
         yield f"      and {len(top) - _SHOWN} more checks: {hint('quarantine stats')}"
+    yield from polled_lines(document)
     yield from marks(document)
     yield from (f"  {sentence}" for sentence in tally.finished)
     if tally.cleared:

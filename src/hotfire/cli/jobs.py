@@ -27,6 +27,7 @@ class Job:
 
     Attributes:
         summary: what it has done so far; kept with the job when it ends, however it ends.
+        idle: it found that there is nothing to do: it leaves no row.
     """
 
     workspace: Workspace
@@ -37,6 +38,7 @@ class Job:
     rows: int = 0
     status: str = "failed"
     summary: dict[str, Any] = field(default_factory=dict)
+    idle: bool = False
     _bar: Any = None
     _log: Any = None
 
@@ -112,4 +114,7 @@ def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
     finally:
         one.close()
         with suppress(HotfireError):
-            workspace.store.end_job(one.job_id, one.status, json.dumps(one.summary))
+            if one.idle and one.status == "done":
+                workspace.store.forget_job(one.job_id)
+            else:
+                workspace.store.end_job(one.job_id, one.status, json.dumps(one.summary))

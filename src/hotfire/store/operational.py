@@ -20,6 +20,7 @@ from hotfire.store.dialect import Dialect, quoted
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
 from hotfire.store.snapshots import Snapshots
+from hotfire.store.sources import Sources
 from hotfire.store.sql import positional
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class OperationalStore:
         self.outbox = StoreOutbox(connection, self)
         self.revisions = Revisions(connection, self)
         self.snapshots = Snapshots(connection, self)
+        self.sources = Sources(connection, self)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -103,9 +105,12 @@ class OperationalStore:
                 self._connection.alone()
             dialect = self._connection.dialect
             statements: list[str] = []
-            if not self._connection.columns(contract.stream):
+            present = self._connection.columns(contract.stream)
+            if not present:
                 statements.extend(ddl.create(contract, dialect))
-            elif self.query("version", hash=contract.hash).is_empty():
+            else:
+                statements.extend(ddl.alter_marks(contract, dialect, present))
+            if present and self.query("version", hash=contract.hash).is_empty():
                 for table in ddl.tables(contract):
                     statements.extend(ddl.alter(contract, dialect, self._connection.columns(table), table))
                 statements.extend(ddl.view(contract, dialect))
@@ -364,6 +369,10 @@ class OperationalStore:
             "UPDATE hf_job SET status = ?, ended_at_ns = ?, summary = ? WHERE job_id = ?",
             [status, self._clock.now_ns(), summary, job_id],
         )
+
+    def forget_job(self, job_id: str) -> None:
+        """A job that found nothing to do leaves no row."""
+        self._write("DELETE FROM hf_job WHERE job_id = ?", [job_id])
 
     def begin_backfill(self, stream: str, spec: str) -> int:
         """Write down what a backfill is to bring in, as JSON; its number."""

@@ -19,22 +19,25 @@ from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
 from hotfire.engine.watch import UNWATCHED
-from hotfire.errors import ContractError, UserError
+from hotfire.errors import UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
 from hotfire.rows import BACKFILL
 from hotfire.source.files import FileSource
+from hotfire.source.rest.source import KEY as ASKED
+from hotfire.source.rest.source import RestSource
 from hotfire.source.several import NowAndThen, Several
 from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
 from hotfire.source.spool.writer import Spool, SpoolLimits
 from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
-from hotfire.workspace.contracts import contract_texts, load_contract
+from hotfire.workspace.contracts import contract_texts, load_contract, same_identity
 from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
 from hotfire.workspace.snapshots import snapshot_of
+from hotfire.workspace.web_api import rest_source
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
@@ -74,6 +77,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.clock = clock or SystemClock()
         self.dry_run = dry_run
         self._opened: list[Store | Source | Spool] = []
+        self.asked: RestSource | None = None
 
     @cached_property
     def store(self) -> OperationalStore:
@@ -121,22 +125,31 @@ class Workspace(AbstractContextManager["Workspace"]):
         if major is not None and (contract.older or major > contract.major):
             take_up(self.idle_flow(contract, "upgrade"), texts)
         elif major is not None:
-            _same_identity(self.contract_in_use(stream), contract)
+            same_identity(self.contract_in_use(stream), contract)
         self.store.ensure(contract, texts)
         return contract
 
     def ingest_flow(
-        self, contract: Contract, job_id: str, places: Sequence[str] = (), *, follow: bool = False
+        self,
+        contract: Contract,
+        job_id: str,
+        places: Sequence[str] = (),
+        *,
+        follow: bool = False,
+        reconcile: bool = False,
     ) -> tuple[Flow, Several]:
         """A stream's configured source and what was pushed, or `places`, on their way into the store.
 
         Args:
             follow: look for new files and rows for ever.
+            reconcile: compare everything that a web API has.
 
         Returns:
             The flow, and its source, which tells its problems.
         """
-        source = self._feed(contract, places, follow=follow)
+        asks = not places and self.settings.stream(contract.stream).source.rest
+        self.asked = rest_source(self, contract, self._open_store, reconcile=reconcile) if asks else None
+        source = self._feed(contract, places, self.asked, follow=follow)
         return self._flow(contract, job_id, source), source
 
     def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
@@ -169,7 +182,10 @@ class Workspace(AbstractContextManager["Workspace"]):
         paths = ["-", *map(self.settings.absolute, configured)]
         if plan.shard == BACKFILL:
             return BackfillSource(self.files(contract, paths), 0).reread(plan.span)
-        return self._feed(contract, paths, pushed=True).reread(plan.span)
+        asked = (
+            rest_source(self, contract, self._open_store) if self.settings.stream(contract.stream).source.rest else None
+        )
+        return self._feed(contract, paths, asked, pushed=True).reread(plan.span)
 
     def spool(self, stream: str) -> Spool:
         """What was pushed to a stream and waits for its commit."""
@@ -210,19 +226,26 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.close()
 
     def _feed(
-        self, contract: Contract, places: Sequence[str] = (), *, follow: bool = False, pushed: bool = False
+        self,
+        contract: Contract,
+        places: Sequence[str],
+        asked: RestSource | None,
+        *,
+        follow: bool = False,
+        pushed: bool = False,
     ) -> Several:
-        """Pushed rows, unless only `places` are asked for, and files."""
+        """Pushed rows, unless only `places` are asked for, a web API, and files."""
         own = self.settings.stream(contract.stream).source
         limits = SpoolSettings(batch_rows=self.settings.engine.batch_rows, batch_bytes=self.settings.engine.batch_bytes)
         with_pushed = (not places or pushed) and not self.dry_run and self._pushed(contract.stream)
-        only_pushed = with_pushed and not places and not own.path
+        without_files = (with_pushed or asked) and not places and not own.path
         sources: dict[str, Source] = {
             KEY: SpoolSource(self.spool(contract.stream), limits) if with_pushed else Nothing(),
-            "": Nothing() if only_pushed else self.files(contract, places, follow=follow),
+            ASKED: asked or Nothing(),
+            "": Nothing() if without_files else self.files(contract, places, follow=follow),
         }
         if follow and own.every_ns:
-            sources[""] = NowAndThen(sources[""], own.every_ns, self.clock)
+            sources |= {one: NowAndThen(sources[one], own.every_ns, self.clock) for one in (ASKED, "")}
         return Several(sources, self.clock)
 
     def _pushed(self, stream: str) -> bool:
@@ -286,14 +309,3 @@ def open_store(
 def open_shadow(folder: Path, clock: Clock) -> OperationalStore:
     """The store of a replay's shadow ledger."""
     return SqliteStore(folder / "hotfire.db", clock)
-
-
-def _same_identity(used: Contract, contract: Contract) -> None:
-    for what in ("kind", "identity", "revision"):
-        old, new = getattr(used, what), getattr(contract, what)
-        if old != new:
-            shown = [value if isinstance(value, str) else ", ".join(value or ["none"]) for value in (old, new)]
-            raise ContractError(
-                f"{contract.stream} holds rows under the {what} {shown[0]}; the contract now says {shown[1]}.",
-                "Take the change back, or begin a stream under another name.",
-            )
