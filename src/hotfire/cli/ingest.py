@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 6
 _LOOK_S = 0.25
+_MARKED = {"id", "job_id", "kind", "batch_size", "updated_at"}
 
 
 @click.command(cls=Command)
@@ -126,6 +127,7 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
         document["finished"] = tally.finished
     if tally.cleared:
         document["cleared"] = tally.cleared
+    document |= _snapshot(one)
     if dry_run:
         document["dry_run"] = True
     if problems:
@@ -138,6 +140,21 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
     else:
         lines += _next(one.workspace, one.stream, tally)
     return Answer(document, lines, 2 if problems else 0)
+
+
+def _snapshot(one: Job) -> dict[str, Any]:
+    """What the job has left of the stream's snapshot, where the stream has one: its newest row, or nothing."""
+    from hotfire.clock import iso
+
+    store = one.workspace.store
+    if store.snapshots.of(one.stream) is None:
+        return {}
+    row = store.snapshots.last(one.stream, one.job_id)
+    instants = {name for name, value in (row or {}).items() if name.endswith("_ns") and value is not None}
+    shown = (
+        {name.removesuffix("_ns"): iso(row[name]) if name in instants else row[name] for name in row} if row else None
+    )
+    return {"snapshot": shown}
 
 
 def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserError]) -> Iterator[str]:
@@ -155,6 +172,12 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
     yield from (f"  {sentence}" for sentence in tally.finished)
     if tally.cleared:
         yield f"  {counted(tally.cleared, 'old row')} left the store; the lake keeps {'it' if tally.cleared == 1 else 'them'}"
+    if document.get("snapshot"):
+        shown = ((name, value) for name, value in document["snapshot"].items() if name not in _MARKED)
+        values = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown
+        )
+        yield f"  {document['snapshot']['kind']}: {values}"
     if tally.raised:
         worst = max(tally.raised, key=SEVERITIES.index)
         see = "" if document.get("dry_run") else f": {hint('alarm list')}"

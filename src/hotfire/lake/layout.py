@@ -29,6 +29,7 @@ DTYPES: dict[Type, pl.DataType] = {
     "boolean": pl.Boolean(),
     "timestamp": INSTANT,
     "date": pl.Date(),
+    "array": pl.String(),
 }
 
 BOOKKEEPING_DTYPES: dict[str, pl.DataType] = {

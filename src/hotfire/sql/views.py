@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
-from hotfire.errors import Refused
-from hotfire.sql.parse import Named
+from hotfire.errors import Refused, UserError
+from hotfire.sql.parse import Named, with_queries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -32,6 +32,7 @@ class Tables:
         contract: a stream's contract; None where there is no such stream.
         lake: a stream's data files and an empty frame with the columns of its table; None where it has none.
         warehouse: the marts' DuckDB file, where there is one.
+        queries: named queries of the workspace, which statements may select from: (file, SQL) by name.
         cleared: of a stream, the time before which retention has left rows only to the lake; None: there are none.
     """
 
@@ -41,6 +42,7 @@ class Tables:
     lake: Callable[[str], tuple[Sequence[str], pl.DataFrame] | None]
     warehouse: Path | None = None
     cleared: Callable[[str], int | None] = lambda _: None
+    queries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Capsule:
@@ -64,6 +66,7 @@ def make_views(connection: DuckDBPyConnection, tables: Tables, named: Named) -> 
     rows: where retention has left some only to the lake, they are read there.
     """
     connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA ops; CREATE SCHEMA lake; CREATE SCHEMA whole")
+    named, queries = with_queries(connection, tables.queries, named)
     bare = {name for schema, name in named.tables if schema == ""}
     cleared = {name: before_ns for name in sorted(bare) if (before_ns := tables.cleared(name)) is not None}
     files = _lake(connection, tables, {name for schema, name in named.tables if schema == "lake"} | cleared.keys())
@@ -73,6 +76,12 @@ def make_views(connection: DuckDBPyConnection, tables: Tables, named: Named) -> 
         _operational(connection, tables, name, _stored(tables, name, named.columns))
         if name in cleared:
             _whole(connection, contract_of(tables, name), name, cleared[name])
+    for name in queries:
+        file, sql = tables.queries[name]
+        try:
+            connection.execute(f"CREATE VIEW whole.{quoted(name)} AS {sql.strip().removesuffix(';')}")
+        except duckdb.Error as error:
+            raise UserError(f"{file}: {error}", "Mend it, or select from something else.") from error
     return files
 
 
@@ -142,11 +151,14 @@ def contract_of(tables: Tables, name: str) -> Contract | None:
 
 
 def _shown(frame: pl.DataFrame, contract: Contract | None) -> pl.DataFrame:
-    """A stream's table with every instant in microseconds beside its nanoseconds."""
+    """A table with every instant in microseconds beside its nanoseconds."""
     if contract is None:
-        return frame
-    instants = {column.storage: column.name for column in contract.columns if column.type == "timestamp"}
-    instants |= {"received_at_ns": "received_at"}
+        kinds = frame.schema.items()
+        instants = {name: name.removesuffix("_ns") for name, kind in kinds if name.endswith("_ns") and kind == pl.Int64}
+        instants = {name: shown for name, shown in instants.items() if shown not in frame.columns}
+    else:
+        instants = {column.storage: column.name for column in contract.columns if column.type == "timestamp"}
+        instants |= {"received_at_ns": "received_at"}
     shown: list[Any] = []
     for name in frame.columns:
         if name in instants:

@@ -23,6 +23,7 @@ FRAME_TYPES: dict[Type, type[pl.DataType]] = {
     "boolean": pl.Boolean,
     "timestamp": pl.Int64,
     "date": pl.Date,
+    "array": pl.String,
 }
 _BOOKKEEPING: dict[str, tuple[Type, bool]] = {
     "shard": ("string", True),

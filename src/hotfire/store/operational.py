@@ -19,6 +19,7 @@ from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
+from hotfire.store.snapshots import Snapshots
 from hotfire.store.sources import Sources
 from hotfire.store.sql import positional
 
@@ -55,6 +56,7 @@ class OperationalStore:
         self.alarms = AlarmBook(connection, self, clock)
         self.outbox = StoreOutbox(connection, self)
         self.revisions = Revisions(connection, self)
+        self.snapshots = Snapshots(connection, self)
         self.sources = Sources(connection, self)
 
     def borrow(self) -> None:
@@ -112,6 +114,7 @@ class OperationalStore:
             for statement in statements:
                 self._connection.query(statement)
             self._keep_texts(contract, texts)
+            self.snapshots.ensure(contract.stream)
 
         self._writing(ensured)
 
@@ -199,6 +202,7 @@ class OperationalStore:
                 [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
             )
             write(self._connection, outcome, contract, self.alarms.routing, self._clock.now_ns())
+            self.snapshots.write(outcome)
             self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
 
         def stands() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import ge, gt, le, lt
 from typing import Any
@@ -46,6 +46,7 @@ def page(documents: Sequence[Document], body: Mapping[str, Any]) -> Document:
 
 def matches(document: Document, query: Mapping[str, Any]) -> bool:
     """Whether every condition of the query holds of the document."""
+    several: dict[str, Callable[[Iterable[bool]], bool]]
     several = {"$and": all, "$or": any, "$nor": lambda parts: not any(parts)}
     return all(
         several[name](matches(document, one) for one in condition)

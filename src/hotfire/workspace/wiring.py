@@ -35,6 +35,7 @@ from hotfire.workspace.contracts import contract_texts, load_contract, same_iden
 from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
+from hotfire.workspace.snapshots import snapshot_of
 from hotfire.workspace.stores import PATIENCE_S, SUPERVISED_S, open_store
 from hotfire.workspace.web_api import rest_source
 
@@ -273,6 +274,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         patience_s = PATIENCE_S if self._spools is None else SUPERVISED_S
         store = open_store(self.settings, self.clock, patience_s, dry_run=dry_run)
         store.alarms.routing = routing(self.settings)
+        store.snapshots.of = partial(snapshot_of, self.settings)
         if self._spools is not None:
             store.borrow()
         self._opened.append(store)

@@ -25,12 +25,13 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which records of a look a part has.
 
     Attributes:
-        names, gone: the answers, as `Look` has them.
+        plan, names, gone: the plan and the answers, as `Look` has them.
         first, next, rows: the part's first record, the one after it, and how many the look has.
         at_ns: when it was looked.
         then: the state once all of it is committed, where there are more parts to come.
     """
 
+    plan: str
     names: tuple[str, ...]
     gone: str
     first: int
@@ -103,7 +104,7 @@ class RestSource:
             self._looking.book.keep(self._kept)
             return None
         self._over = True
-        begun = Answered(tuple(look.names), look.gone, 0, 0, look.rows, now_ns)
+        begun = Answered(look.plan, tuple(look.names), look.gone, 0, 0, look.rows, now_ns)
         return self._read(place, begun, look.state)
 
     def reread(self, span: Span) -> RestRead:
@@ -139,7 +140,7 @@ class RestSource:
         end = min(answered.first + self._batch_rows, len(lines))
         is_last = end == len(lines)
         answered = changed(answered, next=end, then=None if is_last else state)
-        facts = {"answered": msgspec.to_builtins(answered)}
+        facts = {"answered": msgspec.to_builtins(answered), "plan": answered.plan}
         if is_last:
             facts["state"] = msgspec.to_builtins(state)
         rows = end - answered.first
