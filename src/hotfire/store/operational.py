@@ -17,6 +17,7 @@ from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
+from hotfire.store.jobs import Jobs
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
 from hotfire.store.snapshots import Snapshots
@@ -58,6 +59,7 @@ class OperationalStore:
         self.revisions = Revisions(connection, self)
         self.snapshots = Snapshots(connection, self)
         self.sources = Sources(connection, self)
+        self.jobs = Jobs(connection, self, clock)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -344,32 +346,6 @@ class OperationalStore:
         """A named read-only query of `store/sql`."""
         sql, names = positional(name)
         return self._read(sql, [parameters[one] for one in names])
-
-    def start_job(self, job_id: str, command: str, stream: str) -> None:
-        """Write down that a job has begun."""
-        self._write(
-            "INSERT INTO hf_job VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
-            [job_id, command, stream, self._clock.now_ns()],
-        )
-
-    def bury_jobs(self) -> None:
-        """Write down that jobs still called running were killed: only the owner of the store may know that."""
-        self._write(
-            "UPDATE hf_job SET status = 'failed', ended_at_ns = ?, summary = '{\"error\": \"killed\"}' "
-            "WHERE status = 'running'",
-            [self._clock.now_ns()],
-        )
-
-    def end_job(self, job_id: str, status: str, summary: str) -> None:
-        """Write down how a job has ended: `done` or `failed`, with its summary as JSON. Gives up what it left open."""
-        self._write(
-            "UPDATE hf_job SET status = ?, ended_at_ns = ?, summary = ? WHERE job_id = ?",
-            [status, self._clock.now_ns(), summary, job_id],
-        )
-
-    def forget_job(self, job_id: str) -> None:
-        """A job that found nothing to do leaves no row."""
-        self._write("DELETE FROM hf_job WHERE job_id = ?", [job_id])
 
     def begin_backfill(self, stream: str, spec: str) -> int:
         """Write down what a backfill is to bring in, as JSON; its number."""
