@@ -119,7 +119,7 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
     status = "partial" if problems else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
     document |= versions(tally) if contract.kind == "entity" else {}
-    document |= asked(one.workspace, tally)
+    document |= asked(one.workspace, one.stream, tally)
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.raised:
         document["conditions"] = len(tally.raised)
