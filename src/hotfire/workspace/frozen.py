@@ -11,7 +11,7 @@ import msgspec
 from hotfire.clock import iso
 from hotfire.findings import About, Change, Condition
 from hotfire.rows import LIVE, Place
-from hotfire.source.rest.source import PLACE, state_of
+from hotfire.source.rest.source import KEY, state_of
 from hotfire.workspace.alarms import open_alarms
 
 if TYPE_CHECKING:
@@ -42,10 +42,11 @@ def standing(workspace: Workspace, stream: str) -> Standing | None:
     """How the web API of a stream is doing; None where it has none, or nothing ever came of it."""
     rest = workspace.settings.stream(stream).source.rest
     places = workspace.store.query("places", stream=stream, shard=LIVE)
-    facts = [facts for place, facts in places.select("place", "facts").rows() if place == PLACE] if rest else []
+    key = f"{KEY}{rest.list}" if rest else ""
+    facts = [facts for place, facts in places.select("place", "facts").rows() if place == key] if key else []
     if rest is None or not facts:
         return None
-    state = state_of(Place(PLACE, "", facts=msgspec.json.decode(facts[0])))
+    state = state_of(Place(key, "", facts=msgspec.json.decode(facts[0])))
     if state.initial_ns is None:
         return None
     stored_ns = workspace.store.query("last_change", stream=stream, after=state.initial_ns)["received_at_ns"].item()
