@@ -16,7 +16,8 @@ from hotfire.store.alarm_book import AlarmBook
 from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
-from hotfire.store.dialect import Dialect, quoted
+from hotfire.store.dialect import quoted
+from hotfire.store.newest import latest, window
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
 from hotfire.store.snapshots import Snapshots
@@ -484,19 +485,6 @@ class OperationalStore:
             "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
             [contract.hash, contract.stream, contract.version, text(list(texts)), self._clock.now_ns()],
         )
-
-
-def latest(contract: Contract, dialect: Dialect) -> str:
-    """The newest row of every asset of the stream `?`. One look-up an asset: the table itself is never sorted."""
-    asset, time = (quoted(name) for name in contract.identity[:2])
-    newest = dialect.newest.format(table=quoted(contract.stream), asset=asset, time=time)
-    return f"SELECT t.* FROM hf_asset a {newest} WHERE a.stream = ? ORDER BY a.asset"
-
-
-def window(contract: Contract) -> str:
-    """The rows of asset `?` with event times in [`?`, `?`)."""
-    asset, time = (quoted(name) for name in contract.identity[:2])
-    return f"SELECT * FROM {quoted(contract.stream)} WHERE {asset} = ? AND {time} >= ? AND {time} < ? ORDER BY {time}"
 
 
 def _together(ledger: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -25,7 +25,7 @@ from hotfire.errors import ContractError, OwnedElsewhere, RowsRefused, StoreOuta
 from hotfire.rows import LIVE
 from hotfire.store.dialect import POSTGRESQL, quoted
 from hotfire.store.migrate import migrate, migrations
-from hotfire.store.operational import latest, window
+from hotfire.store.newest import latest, window
 from hotfire.store.postgresql import PostgresStore
 from hotfire.store.postgresql_address import Address, may_live, program
 from hotfire.store.postgresql_connection import PostgresConnection
