@@ -150,9 +150,9 @@ def contract_of(tables: Tables, name: str) -> Contract | None:
     return tables.contract(name) or tables.contract(name.removesuffix("_history"))
 
 
-def _shown(frame: pl.DataFrame, name: str, contract: Contract | None) -> pl.DataFrame:
+def _shown(frame: pl.DataFrame, table: str, contract: Contract | None) -> pl.DataFrame:
     """A stream's table, or a snapshot's, with every instant in microseconds beside its nanoseconds."""
-    if name.startswith("hf_"):
+    if table.startswith("hf_"):
         return frame
     if contract is None:
         kinds = frame.schema.items()
