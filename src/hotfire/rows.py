@@ -46,10 +46,7 @@ Position = Mapping[str, Place]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A half-open interval [place.offset, end) of one place, with the number of records in it.
-
-    `facts` are those of the place that change with the part.
-    """
+    """A half-open interval [place.offset, end) of one place, its number of records, and the facts that change with it."""
 
     place: Place
     end: int
@@ -166,8 +163,7 @@ class Decoded:
             `path#2`: each value stands in every one whose form it fits, and has a fault where it fits none.
         faults: form and type: `row.parse`, `row.encoding`, `<column>.type`; by record number, then field.
         coerced: (row_no, column, the value as written) of numbers and booleans that were written as text.
-        deleted: `row_no` and the key's storage columns of records that say of an entity that it is gone; None: there are
-            none. They are not in the frame.
+        deleted: `row_no` and key of records that say that an entity is gone, which the frame does not have.
         written: the value under a path of one record as the source wrote it, text without its quotes; None where
             the record has none. Asked for faulty records only: it reads the record anew.
     """
@@ -185,8 +181,8 @@ class Verdict:
 
     Attributes:
         rows: accepted, canonical: `row_no`, the contract's storage columns (instants as int64 `<name>_ns`),
-            `corrected` (Boolean), `unknown_fields` (String, null where there were none). Where an entity may be gone
-            also `deleted` (Boolean): of such a row only the key is known.
+            `corrected` (Boolean), `unknown_fields` (String, null where there were none); `deleted` (Boolean) where some
+            are deletions, of which only the key is known.
         rejected: every fault of every rejected record, by record number.
         corrections: values that were nulled, clamped or coerced.
     """
@@ -247,7 +243,7 @@ class Outcome:
         repaired: quarantine ids that this repair moved, with their new fate.
         retried: quarantine ids that this repair tried in vain, with the faults they show now.
         watched: what the rules make of the rows.
-        inserted: entities: so many of the rows are the first version of their record, or the first after a deletion.
+        inserted: so many rows are the first version of an entity, or the first after its deletion.
     """
 
     plan: Plan

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hotfire.cli.command import Command
-from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
+from hotfire.cli.output import Answer, counted, equation, hint, marks, printable
 from hotfire.cli.place import shown_place
 from hotfire.cli.polled import asked, check_reconcile, versions
 from hotfire.cli.polled import lines as polled_lines
+from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.findings import SEVERITIES
 
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
     from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
-    from hotfire.rows import Counts, Fault, Outcome, Rejected
+    from hotfire.rows import Fault, Outcome, Rejected
     from hotfire.source.several import Several
     from hotfire.workspace.wiring import Workspace
 
 _SHOWN = 6
 _LOOK_S = 0.25
 _MARKED = {"id", "job_id", "kind", "batch_size", "updated_at"}
-_COUNTED = ("received", *FATES, "corrected", "late")
 
 
 @click.command(cls=Command)
@@ -75,7 +74,8 @@ def ingest(  # noqa: PLR0913 - one for each option
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
     check_reconcile(settings.stream(stream), [*places, *more], reconcile=reconcile)
-    with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
+    whole = Workspace(settings, dry_run=dry_run, reconcile=reconcile)
+    with whole as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
         sources: list[Several] = []
         planned = workspace.store.query("unfinished_plans", stream=stream).rows(named=True)
@@ -83,9 +83,7 @@ def ingest(  # noqa: PLR0913 - one for each option
         tally = Tally(unfinished, cleared=-rows_cleared(workspace.store, stream))
 
         def opened() -> Flow:
-            flow, source = workspace.ingest_flow(
-                contract, one.job_id, [*places, *more], follow=follow, reconcile=reconcile
-            )
+            flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
             sources.append(source)
             return flow
 
@@ -114,59 +112,6 @@ def _until(stop: Event, sources: Sequence[Several]) -> Pace:
         return not stop.is_set()
 
     return go_on
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the batches of one run came to.
-
-    Attributes:
-        unfinished: batch numbers that an interrupted run left planned.
-        finished: sentences about those that this run has committed.
-        checks: rejected records by check; a record counts once in each that it broke.
-        examples: by check, the first record that broke it.
-        first: batch and record number of the first rejected record.
-        cleared: rows that retention took out of the store.
-        raised: severities of the conditions that were raised.
-        inserted, deleted: of entities, first versions and deletions among the stored rows.
-    """
-
-    unfinished: Sequence[int] = ()
-    counts: Counts | None = None
-    checks: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, tuple[Fault, Rejected]] = field(default_factory=dict)
-    finished: list[str] = field(default_factory=list)
-    first: tuple[str, int, int] | None = None
-    cleared: int = 0
-    raised: list[str] = field(default_factory=list)
-    inserted: int = 0
-    deleted: int = 0
-
-    def add(self, outcome: Outcome) -> None:
-        """Count one batch."""
-        plan = outcome.plan
-        if plan.batch_seq in self.unfinished:
-            what = f"repair of {outcome.counts.moved:,} rows" if plan.repair else f"{plan.span.rows:,} records"
-            self.finished.append(f"finished batch {plan.batch_seq}, which was interrupted: {what}")
-        if plan.repair:
-            return
-        self.raised += [one.condition.severity for one in outcome.watched.changes if one.what == "raised"]
-        self.counts = outcome.counts if self.counts is None else self.counts + outcome.counts
-        self.inserted += outcome.inserted
-        self.deleted += int(outcome.rows["deleted"].sum()) if "deleted" in outcome.rows.columns else 0
-        for row in outcome.rejected:
-            self.first = self.first or (plan.shard, plan.batch_seq, row.row_no)
-            for check, fault in {fault.check: fault for fault in reversed(row.faults)}.items():
-                self.checks[check] = self.checks.get(check, 0) + 1
-                self.examples.setdefault(check, (fault, row))
-
-    def numbers(self) -> dict[str, int]:
-        """The equation and the marks."""
-        return {name: getattr(self.counts, name) if self.counts else 0 for name in _COUNTED}
-
-    def top(self) -> dict[str, int]:
-        """Checks, most broken first."""
-        return dict(sorted(self.checks.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry_run: bool) -> Answer:

@@ -100,11 +100,11 @@ class Job:
 def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
     """Run the body as a job. However the body ends, the store knows it; only a killed process leaves it `running`."""
     workspace.store.own()
-    workspace.store.bury_jobs()
+    workspace.store.jobs.bury()
     started = workspace.clock.now_ns()
     stamp = iso(started)[:19].replace("-", "").replace(":", "")
     one = Job(workspace, f"{stamp}-{secrets.token_hex(3)}", command, stream, started)
-    workspace.store.start_job(one.job_id, command, stream)
+    workspace.store.jobs.start(one.job_id, command, stream)
     try:
         yield one
         one.status = "done"
@@ -115,6 +115,6 @@ def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
         one.close()
         with suppress(HotfireError):
             if one.idle and one.status == "done":
-                workspace.store.forget_job(one.job_id)
+                workspace.store.jobs.forget(one.job_id)
             else:
-                workspace.store.end_job(one.job_id, one.status, json.dumps(one.summary))
+                workspace.store.jobs.end(one.job_id, one.status, json.dumps(one.summary))

@@ -9,7 +9,7 @@ from hotfire.cli.output import counted
 from hotfire.errors import UserError
 
 if TYPE_CHECKING:
-    from hotfire.cli.ingest import Tally
+    from hotfire.cli.tally import Tally
     from hotfire.workspace.model import StreamSettings
     from hotfire.workspace.wiring import Workspace
 

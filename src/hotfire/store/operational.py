@@ -16,8 +16,8 @@ from hotfire.store.alarm_book import AlarmBook
 from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
-from hotfire.store.dialect import quoted
-from hotfire.store.newest import latest, window
+from hotfire.store.dialect import Dialect, quoted
+from hotfire.store.jobs import Jobs
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
 from hotfire.store.snapshots import Snapshots
@@ -59,6 +59,7 @@ class OperationalStore:
         self.revisions = Revisions(connection, self)
         self.snapshots = Snapshots(connection, self)
         self.sources = Sources(connection, self)
+        self.jobs = Jobs(connection, self, clock)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -105,12 +106,9 @@ class OperationalStore:
             if not self._dry_run:
                 self._connection.alone()
             dialect = self._connection.dialect
-            statements: list[str] = []
             present = self._connection.columns(contract.stream)
-            if not present:
-                statements.extend(ddl.create(contract, dialect))
-            else:
-                statements.extend(ddl.alter_marks(contract, dialect, present))
+            made = ddl.alter_marks(contract, dialect, present) if present else ddl.create(contract, dialect)
+            statements = list(made)
             if present and self.query("version", hash=contract.hash).is_empty():
                 for table in ddl.tables(contract):
                     statements.extend(ddl.alter(contract, dialect, self._connection.columns(table), table))
@@ -349,32 +347,6 @@ class OperationalStore:
         sql, names = positional(name)
         return self._read(sql, [parameters[one] for one in names])
 
-    def start_job(self, job_id: str, command: str, stream: str) -> None:
-        """Write down that a job has begun."""
-        self._write(
-            "INSERT INTO hf_job VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
-            [job_id, command, stream, self._clock.now_ns()],
-        )
-
-    def bury_jobs(self) -> None:
-        """Write down that jobs still called running were killed: only the owner of the store may know that."""
-        self._write(
-            "UPDATE hf_job SET status = 'failed', ended_at_ns = ?, summary = '{\"error\": \"killed\"}' "
-            "WHERE status = 'running'",
-            [self._clock.now_ns()],
-        )
-
-    def end_job(self, job_id: str, status: str, summary: str) -> None:
-        """Write down how a job has ended: `done` or `failed`, with its summary as JSON. Gives up what it left open."""
-        self._write(
-            "UPDATE hf_job SET status = ?, ended_at_ns = ?, summary = ? WHERE job_id = ?",
-            [status, self._clock.now_ns(), summary, job_id],
-        )
-
-    def forget_job(self, job_id: str) -> None:
-        """A job that found nothing to do leaves no row."""
-        self._write("DELETE FROM hf_job WHERE job_id = ?", [job_id])
-
     def begin_backfill(self, stream: str, spec: str) -> int:
         """Write down what a backfill is to bring in, as JSON; its number."""
         number = self.query("backfills", stream=stream).height + 1
@@ -485,6 +457,19 @@ class OperationalStore:
             "INSERT INTO hf_version VALUES (?, ?, 'contract', ?, ?, ?) ON CONFLICT DO NOTHING",
             [contract.hash, contract.stream, contract.version, text(list(texts)), self._clock.now_ns()],
         )
+
+
+def latest(contract: Contract, dialect: Dialect) -> str:
+    """The newest row of every asset of the stream `?`. One look-up an asset: the table itself is never sorted."""
+    asset, time = (quoted(name) for name in contract.identity[:2])
+    newest = dialect.newest.format(table=quoted(contract.stream), asset=asset, time=time)
+    return f"SELECT t.* FROM hf_asset a {newest} WHERE a.stream = ? ORDER BY a.asset"
+
+
+def window(contract: Contract) -> str:
+    """The rows of asset `?` with event times in [`?`, `?`)."""
+    asset, time = (quoted(name) for name in contract.identity[:2])
+    return f"SELECT * FROM {quoted(contract.stream)} WHERE {asset} = ? AND {time} >= ? AND {time} < ? ORDER BY {time}"
 
 
 def _together(ledger: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -84,7 +84,7 @@ def repair(workspace: Workspace, job_id: str) -> Iterator[str]:
     where it is behind. Raises OwnedElsewhere while another process works.
     """
     workspace.store.own()
-    workspace.store.bury_jobs()
+    workspace.store.jobs.bury()
     for stream in workspace.settings.streams:
         yield from _mended(workspace, stream, job_id)
 

@@ -17,9 +17,10 @@ from hotfire.source.rest.source import RestSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hotfire.clock import Clock
     from hotfire.contract.model import Contract
     from hotfire.store.operational import OperationalStore
-    from hotfire.workspace.wiring import Workspace
+    from hotfire.workspace.model import Settings
 
 
 @dataclass(slots=True)
@@ -28,11 +29,12 @@ class StoreBook:
 
     Args:
         opened: opens it when it is first needed.
+        durable: False: nothing is kept.
     """
 
     opened: Callable[[], OperationalStore]
     contract: Contract
-    dry_run: bool
+    durable: bool
     _store: OperationalStore | None = None
 
     def keys(self) -> Collection[Key]:
@@ -43,7 +45,7 @@ class StoreBook:
 
     def keep(self, place: Place) -> None:
         """Remember a place as it stands now."""
-        if not self.dry_run:
+        if self.durable:
             self._own().sources.keep(self.contract.stream, LIVE, place)
 
     def _own(self) -> OperationalStore:
@@ -53,28 +55,33 @@ class StoreBook:
 
 
 def rest_source(
-    workspace: Workspace, contract: Contract, opened: Callable[[], OperationalStore], *, reconcile: bool = False
-) -> RestSource:
-    """The source of a stream that a web API feeds.
+    settings: Settings,
+    contract: Contract,
+    clock: Clock,
+    opened: Callable[[], OperationalStore],
+    *,
+    durable: bool = True,
+    reconcile: bool = False,
+) -> RestSource | None:
+    """The source of a stream that a web API feeds; None where none does.
 
     Args:
         opened: opens a connection to the store.
+        durable: False: nothing is written anywhere.
         reconcile: the first look compares everything.
 
     Raises:
         UserError: records cannot be told apart before they are judged.
     """
-    own = workspace.settings.stream(contract.stream).source
-    assert own.rest is not None
+    own = settings.stream(contract.stream).source
+    if own.rest is None:
+        return None
     key = [contract.column(name) for name in contract.key] if contract.kind == "entity" else []
     if other := [one.name for one in key if one.type not in ("string", "integer")]:
         what = f"The key of {contract.stream} has {other[0]}, which is neither text nor a whole number"
         raise UserError(f"{what}: a web API's records are told apart by it.", "Make it a string or an integer.")
     shape = Shape(key, own.rest.since, own.rest.planned)
-    authorization = own.authorization.reveal() if own.authorization else ""
-    api = Api(own.rest, workspace.clock, authorization)
-    answers = Answers(workspace.settings.data / "raw" / contract.stream, durable=not workspace.dry_run)
-    book = StoreBook(opened, contract, workspace.dry_run)
-    looking = Looking(own.rest, shape, api, answers, book)
-    rows = workspace.settings.engine.batch_rows
-    return RestSource(looking, workspace.clock, batch_rows=rows, reconcile=reconcile)
+    api = Api(own.rest, clock, own.authorization.reveal() if own.authorization else "")
+    answers = Answers(settings.data / "raw" / contract.stream, durable=durable)
+    looking = Looking(own.rest, shape, api, answers, StoreBook(opened, contract, durable))
+    return RestSource(looking, clock, batch_rows=settings.engine.batch_rows, reconcile=reconcile)

@@ -1,4 +1,4 @@
-"""Where settings become parts: the only module that names concrete sources, stores and lakes."""
+"""Where settings become parts: with `stores` and `web_api` the only modules that name concrete sources, stores and lakes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
 from hotfire.source.spool.writer import Spool, SpoolLimits
 from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
-from hotfire.store.sqlite import SqliteStore
 from hotfire.workspace.contracts import contract_texts, load_contract, same_identity
 from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
 from hotfire.workspace.snapshots import snapshot_of
+from hotfire.workspace.stores import PATIENCE_S, SUPERVISED_S, open_store
 from hotfire.workspace.web_api import rest_source
 
 if TYPE_CHECKING:
@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from hotfire.protocols import Read, Source, Store
     from hotfire.rows import Backfill, Plan
     from hotfire.workspace.model import Settings
-
-
-PATIENCE_S, SUPERVISED_S = 15.0, 2.0
-"""How long a command waits for a store that went away; where a stream is under supervision, that does it, and shows it."""
 
 
 _GREATER = 2
@@ -61,6 +57,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     Args:
         dry_run: the store commits nothing, and no lake follows.
         spools: of the server that runs in this process, which owns the store.
+        reconcile: compare everything that a web API has, whatever is known.
     """
 
     def __init__(
@@ -70,12 +67,13 @@ class Workspace(AbstractContextManager["Workspace"]):
         *,
         dry_run: bool = False,
         spools: Mapping[str, Spool] | None = None,
+        reconcile: bool = False,
     ) -> None:
         self.settings = settings
         self._spools = spools
         self._own_spools: dict[str, Spool] = {}
         self.clock = clock or SystemClock()
-        self.dry_run = dry_run
+        self.dry_run, self.reconcile = dry_run, reconcile
         self._opened: list[Store | Source | Spool] = []
         self.asked: RestSource | None = None
 
@@ -130,25 +128,17 @@ class Workspace(AbstractContextManager["Workspace"]):
         return contract
 
     def ingest_flow(
-        self,
-        contract: Contract,
-        job_id: str,
-        places: Sequence[str] = (),
-        *,
-        follow: bool = False,
-        reconcile: bool = False,
+        self, contract: Contract, job_id: str, places: Sequence[str] = (), *, follow: bool = False
     ) -> tuple[Flow, Several]:
         """A stream's configured source and what was pushed, or `places`, on their way into the store.
 
         Args:
             follow: look for new files and rows for ever.
-            reconcile: compare everything that a web API has.
 
         Returns:
             The flow, and its source, which tells its problems.
         """
-        asks = not places and self.settings.stream(contract.stream).source.rest
-        self.asked = rest_source(self, contract, self._open_store, reconcile=reconcile) if asks else None
+        self.asked = None if places else self._web_api(contract)
         source = self._feed(contract, places, self.asked, follow=follow)
         return self._flow(contract, job_id, source), source
 
@@ -182,10 +172,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         paths = ["-", *map(self.settings.absolute, configured)]
         if plan.shard == BACKFILL:
             return BackfillSource(self.files(contract, paths), 0).reread(plan.span)
-        asked = (
-            rest_source(self, contract, self._open_store) if self.settings.stream(contract.stream).source.rest else None
-        )
-        return self._feed(contract, paths, asked, pushed=True).reread(plan.span)
+        return self._feed(contract, paths, self._web_api(contract), pushed=True).reread(plan.span)
 
     def spool(self, stream: str) -> Spool:
         """What was pushed to a stream and waits for its commit."""
@@ -248,6 +235,11 @@ class Workspace(AbstractContextManager["Workspace"]):
             sources |= {one: NowAndThen(sources[one], own.every_ns, self.clock) for one in (ASKED, "")}
         return Several(sources, self.clock)
 
+    def _web_api(self, contract: Contract) -> RestSource | None:
+        """What the stream asks; None where it is not read from a web API."""
+        flags = {"durable": not self.dry_run, "reconcile": self.reconcile}
+        return rest_source(self.settings, contract, self.clock, self._open_store, **flags)
+
     def _pushed(self, stream: str) -> bool:
         """Whether rows of the stream are, or ever were, pushed."""
         return self._spools is not None or self._spool_folder(stream).is_dir()
@@ -287,25 +279,3 @@ class Workspace(AbstractContextManager["Workspace"]):
             store.borrow()
         self._opened.append(store)
         return store
-
-
-def open_store(
-    settings: Settings, clock: Clock, patience_s: float = PATIENCE_S, *, dry_run: bool = False
-) -> OperationalStore:
-    """The operational store that `store.url` names; a lost connection to it is taken up again for so long."""
-    url = settings.store.url
-    if settings.database is not None:
-        return SqliteStore(settings.database, clock, dry_run=dry_run)
-    if url.reveal().partition(":")[0] in ("postgresql", "postgres"):
-        from hotfire.store.postgresql import PostgresStore
-
-        return PostgresStore(url.reveal(), clock, dry_run=dry_run, patience_s=patience_s)
-    raise UserError(
-        f"The store {url!r} is of a kind this hotfire does not know.",
-        "Use sqlite:///data/hotfire.db or postgresql://USER@HOST/DATABASE.",
-    )
-
-
-def open_shadow(folder: Path, clock: Clock) -> OperationalStore:
-    """The store of a replay's shadow ledger."""
-    return SqliteStore(folder / "hotfire.db", clock)

@@ -25,7 +25,7 @@ from hotfire.errors import ContractError, OwnedElsewhere, RowsRefused, StoreOuta
 from hotfire.rows import LIVE
 from hotfire.store.dialect import POSTGRESQL, quoted
 from hotfire.store.migrate import migrate, migrations
-from hotfire.store.newest import latest, window
+from hotfire.store.operational import latest, window
 from hotfire.store.postgresql import PostgresStore
 from hotfire.store.postgresql_address import Address, may_live, program
 from hotfire.store.postgresql_connection import PostgresConnection
@@ -278,7 +278,7 @@ def test_sessions_of_one_process_share_what_it_owns(url: str, store: PostgresSto
         epoch = lent.open("readings", LIVE).epoch
         with pytest.raises(OwnedElsewhere):
             other.own()
-        store.start_job("one", "up", "")
+        store.jobs.start("one", "up", "")
         lent.commit(outcome_of(READINGS, 1, [reading("a")]), READINGS, epoch)
     assert held(store, READINGS).height == 1
 
