@@ -71,7 +71,7 @@ def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> 
         raise UserError(str(error), _quoting(text, tables)) from error
     if SHOW_TABLES.fullmatch(statement):
         lakes = [f"lake.{name}" for name in tables.names if tables.lake(name) is not None]
-        found = dict.fromkeys(sorted([*tables.names, *tables.queries, *lakes]))
+        found = dict.fromkeys([*tables.names, *lakes, *tables.queries])
         return Result(pl.DataFrame({"name": [*found]}, schema={"name": pl.String}))
     with closing(duckdb.connect(config=SETTINGS)) as connection:
         named = names(connection, statement)

@@ -89,7 +89,7 @@ def _operational(connection: DuckDBPyConnection, tables: Tables, name: str, colu
     """Make an operational table. A registered frame is a view outside of all schemas, so it gets one inside."""
     frame = tables.table(name, columns)
     if frame is not None:
-        connection.register(f"__{name}", Capsule(_shown(frame, contract_of(tables, name))))
+        connection.register(f"__{name}", Capsule(_shown(frame, name, contract_of(tables, name))))
         connection.execute(f"CREATE VIEW ops.{quoted(name)} AS FROM {quoted(f'__{name}')}")
 
 
@@ -150,8 +150,10 @@ def contract_of(tables: Tables, name: str) -> Contract | None:
     return tables.contract(name) or tables.contract(name.removesuffix("_history"))
 
 
-def _shown(frame: pl.DataFrame, contract: Contract | None) -> pl.DataFrame:
-    """A table with every instant in microseconds beside its nanoseconds."""
+def _shown(frame: pl.DataFrame, table: str, contract: Contract | None) -> pl.DataFrame:
+    """A stream's table, or a snapshot's, with every instant in microseconds beside its nanoseconds."""
+    if table.startswith("hf_"):
+        return frame
     if contract is None:
         kinds = frame.schema.items()
         instants = {name: name.removesuffix("_ns") for name, kind in kinds if name.endswith("_ns") and kind == pl.Int64}

@@ -1,7 +1,7 @@
 -- What each job did with the launches that it was given.
 select
     job_id,
-    min(committed_at) as committed_at,
+    to_timestamp(min(committed_at_ns) / 1e9) as committed_at,
     sum(received)::bigint as received,
     sum(stored)::bigint as stored,
     sum(duplicate)::bigint as duplicate,
