@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hotfire.alarm.notices import rank
 from hotfire.notify.outbox import Sender, Standing
 from hotfire.workspace.alarm_actions import take
-from hotfire.workspace.alarms import Listed, listed, rank
+from hotfire.workspace.alarms import Listed, listed
 from hotfire.workspace.notify import notifiers
 from hotfire.workspace.sentinel import WallClock
 from hotfire.workspace.wiring import Workspace

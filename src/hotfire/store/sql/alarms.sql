@@ -81,10 +81,6 @@ WHERE a.stream = :stream AND e.at_ns IS NOT NULL ORDER BY a.alarm_id, e.number;
 -- The greatest event time of one stream; null where it has no rows.
 SELECT max(clock_ns) AS clock_ns FROM hf_asset WHERE stream = :stream;
 
--- name: alarm_action
--- What became of something that was asked of an alarm.
-SELECT state, refusal FROM hf_alarm_action WHERE action_id = :action_id;
-
 -- name: alarm_actions_pending
 -- What was asked of the alarms of one stream and has not been done yet, in the order of asking.
 SELECT action, point FROM hf_alarm_action
