@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotfire.cli.alarm import told_document, told_lines
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
 from hotfire.cli.place import shown_place
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
     from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
+    from hotfire.notify.outbox import Standing
     from hotfire.rows import Counts, Fault, Outcome, Rejected
     from hotfire.source.several import Several
     from hotfire.workspace.wiring import Workspace
@@ -82,14 +84,15 @@ def ingest(
 
         if follow:
             give_back_large_blocks()
-        with stopping() if follow else nullcontext() as stop:
+        with stopping() if follow else nullcontext() as stop, _telling(one) if follow else nullcontext():
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
         if not follow:
             retain(workspace.idle_flow(contract, one.job_id))
         tally.cleared += rows_cleared(workspace.store, stream)
         for problem in sources[-1].problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
-        return _summary(one, contract, tally, sources[-1], dry_run=dry_run)
+        told = {} if dry_run else _told(one)
+        return _summary(one, contract, tally, sources[-1], told, dry_run=dry_run)
 
 
 def _until(stop: Event, sources: Sequence[Several]) -> Pace:
@@ -101,6 +104,24 @@ def _until(stop: Event, sources: Sequence[Several]) -> Pace:
         return not stop.is_set()
 
     return go_on
+
+
+def _telling(one: Job) -> AbstractContextManager[None]:
+    """Notices are sent as they come, where anybody is to be told."""
+    if not one.workspace.settings.notify:
+        return nullcontext()
+    from hotfire.workspace.rounds import telling
+
+    return telling(one.workspace, one.log)
+
+
+def _told(one: Job) -> Mapping[str, Standing]:
+    """Send what is to be told of what has come; how each target was doing."""
+    if not one.workspace.settings.notify:
+        return {}
+    from hotfire.workspace.rounds import tell
+
+    return tell(one.workspace, lambda: one.log)
 
 
 @dataclass(slots=True)
@@ -151,7 +172,9 @@ class Tally:
         return dict(sorted(self.checks.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry_run: bool) -> Answer:
+def _summary(
+    one: Job, contract: Contract, tally: Tally, source: Several, told: Mapping[str, Standing], *, dry_run: bool
+) -> Answer:
     problems = source.problems
     status = "partial" if problems else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
@@ -162,6 +185,8 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
         document["finished"] = tally.finished
     if tally.cleared:
         document["cleared"] = tally.cleared
+    if told:
+        document["told"] = told_document(told)
     if dry_run:
         document["dry_run"] = True
     if problems:
@@ -194,6 +219,7 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         worst = max(tally.raised, key=SEVERITIES.index)
         see = "" if document.get("dry_run") else f": {hint('alarm list')}"
         yield f"  {counted(len(tally.raised), 'condition')} raised, the worst {worst}{see}"
+    yield from (f"  {line}" for line in told_lines(document.get("told", ())))
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
 
