@@ -371,6 +371,49 @@ def test_nobody_to_tell_costs_nothing(run: Run, stand: Path) -> None:
         assert ran.stdout.splitlines()[-1] == str(name == "hot"), ran.stdout + ran.stderr
 
 
+def test_broken_rules_hold_up_no_data(run: Run, stand: Path) -> None:
+    """Those before them watch what comes, exit code 2 says so until they are mended; a stream without rows takes none."""
+    good = (stand / "rules" / "engines.yaml").read_text("utf-8")
+    (stand / "rules" / "engines.yaml").write_text(good.replace("channel: temperature", "channel: temprature"), "utf-8")
+    (stand / "hot.csv").write_text("\n".join([HEADER, row(0, 900, "TRE-005", day=9), ""]), "utf-8")
+    words = ("ingest", STREAM, "--from", "hot.csv")
+    ran = run(*words, "--json", cwd=stand)
+    assert (ran.code, ran.document["status"], ran.document["stored"], ran.document["conditions"]) == (
+        2,
+        "partial",
+        1,
+        1,
+    )
+    assert ["temprature" in one["error"] for one in ran.document["problems"]] == [True]
+    again = run(*words, cwd=stand)
+    assert (again.code, "Rules not taken: rules/engines.yaml:8: hot.channel" in again.out) == (2, True), again.out
+    for strict in (("rejudge", STREAM), ("backfill", STREAM, "--from", "hot.csv")):
+        assert run(*strict, cwd=stand).code == 2
+    shutil.rmtree(stand / "data")
+    first = run(*words, cwd=stand)
+    assert (first.code, "temprature" in first.err, first.out) == (2, True, "")
+    (stand / "rules" / "engines.yaml").write_text(good, "utf-8")
+    assert run(*words, cwd=stand).code == 0
+
+
+def test_what_is_not_meant_so_is_shown(run: Run, stand: Path) -> None:
+    """When the rules are entered, and then by doctor and by lint."""
+    wide = RULES.replace("critical: {{high: {limit}}}", "critical: {{high: {limit}, low: 100}}\n    deadband: 5000")
+    said = "rules/engines.yaml:10: hot.deadband: is half of the room between low and high"
+    (stand / "rules" / "engines.yaml").write_text(
+        wide.format(version=2, author="mia", reason="trial", more="", limit=800, latch="false"), "utf-8"
+    )
+    (stand / "cold.csv").write_text("\n".join([HEADER, row(0, 600, "TRE-005", day=9), ""]), "utf-8")
+    shown = [said in run("ingest", STREAM, "--from", "cold.csv", cwd=stand).out for _ in range(2)]
+    assert shown == [True, False]
+    doctor = run("doctor", cwd=stand)
+    assert (doctor.code, "1 warning: hotfire contract lint engine_telemetry" in doctor.out) == (0, True), doctor.out
+    for words in ((), (STREAM,), ("rules/engines.yaml",)):
+        lint = run("contract", "lint", *words, "--json", cwd=stand)
+        assert (lint.code, [one["field"] for one in lint.document["remarks"]]) == (0, ["hot.deadband"]), lint.out
+    assert run("contract", "lint", "contracts/engine_telemetry/v1.yaml", "--json", cwd=stand).document["remarks"] == []
+
+
 def test_why_shows_the_rows_and_the_limit_in_force_then(run: Run, stand: Path) -> None:
     """The rule as it was when the rows came, and who had entered it; a later version changes nothing about that."""
     old = the_one(run, stand)

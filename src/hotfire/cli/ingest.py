@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hotfire.notify.outbox import Standing
     from hotfire.rows import Counts, Fault, Outcome, Rejected
     from hotfire.source.several import Several
+    from hotfire.workspace.rules import Rules
     from hotfire.workspace.wiring import Workspace
 
 _SHOWN = 6
@@ -76,6 +77,8 @@ def ingest(
         def opened() -> Flow:
             flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
             sources.append(source)
+            if (trouble := workspace.rules[stream].trouble) is not None:
+                one.log.warning("rules_broken", stream=stream, error=trouble.what, do=trouble.do)
             return flow
 
         def watch(outcome: Outcome) -> None:
@@ -175,8 +178,9 @@ class Tally:
 def _summary(
     one: Job, contract: Contract, tally: Tally, source: Several, told: Mapping[str, Standing], *, dry_run: bool
 ) -> Answer:
-    problems = source.problems
-    status = "partial" if problems else "done"
+    problems, rules = source.problems, one.workspace.rules[one.stream]
+    troubles = [*problems, *([rules.trouble] if rules.trouble else [])]
+    status = "partial" if troubles else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.raised:
@@ -189,16 +193,16 @@ def _summary(
         document["told"] = told_document(told)
     if dry_run:
         document["dry_run"] = True
-    if problems:
-        document["problems"] = [{"error": problem.what, "do": problem.do} for problem in problems]
+    if troubles:
+        document["problems"] = [{"error": trouble.what, "do": trouble.do} for trouble in troubles]
     one.summary = document
     nothing = "" if document["received"] or problems else _why_nothing(one.workspace, contract)
-    lines = [*_lines(tally, document, problems), *([nothing] if nothing else [])]
+    lines = [*_lines(tally, document, problems), *_of_rules(rules), *([nothing] if nothing else [])]
     if dry_run:
         lines.append("Dry run: nothing was changed.")
     else:
         lines += _next(one.workspace, one.stream, tally)
-    return Answer(document, lines, 2 if problems else 0)
+    return Answer(document, lines, 2 if troubles else 0)
 
 
 def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserError]) -> Iterator[str]:
@@ -222,6 +226,15 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
     yield from (f"  {line}" for line in told_lines(document.get("told", ())))
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
+
+
+def _of_rules(rules: Rules) -> Iterator[str]:
+    """What is wrong with the rules files, or not meant so."""
+    if rules.trouble:
+        yield f"Rules not taken: {rules.trouble.what} {rules.trouble.do}".rstrip()
+        yield f"  those before them hold on; all that is wrong: {hint('contract lint')}"
+    for one in rules.warnings:
+        yield f"  look at {one.file}:{one.line}: {one.field}: {one.message}"
 
 
 def _example(fault: Fault, row: Rejected) -> tuple[str, str]:
