@@ -12,7 +12,7 @@ import click
 from hotfire.cli.alarm import told_document, told_lines
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
-from hotfire.cli.place import shown_place
+from hotfire.cli.place import from_places, shown_place
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.findings import SEVERITIES
 
@@ -37,15 +37,7 @@ _COUNTED = ("received", *FATES, "corrected", "late")
 
 @click.command(cls=Command)
 @click.argument("stream", shell_complete=complete_stream)
-@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    type=click.Path(),
-    metavar="PLACE...",
-    help="Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.",
-)
+@from_places("Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.")
 @click.option("--follow", is_flag=True, help="Go on with new files and rows until Ctrl-C.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
 @click.option("--batch-rows", type=click.IntRange(1), help="Rows a batch, at most.")
