@@ -188,5 +188,8 @@ def _lines(what: ActionName, who: str, came: Sequence[Came]) -> Iterator[str]:
     waits = sum(one.status == "pending" for one in came)
     if waits:
         yield f"The process that owns the store has not taken {counted(waits, 'action')} within 5 s. It will: nothing is lost."
-    if len(came) == 1 and came[0].alarm and came[0].state != "NORMAL":
-        yield f"Next: {hint(f'alarm show {came[0].alarm.alarm_id}')}"
+    if len(came) > 1:
+        yield f"{counted(sum(one.status == 'done' for one in came), 'alarm')} {_DONE[what]} by {printable(who)}"
+    elif came and came[0].alarm and came[0].state != "NORMAL":
+        follows = "reset" if came[0].state == "LATCH_ACK" else "show"
+        yield f"Next: {hint(f'alarm {follows} {came[0].alarm.alarm_id}')}"
