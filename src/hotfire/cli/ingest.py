@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
 
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
@@ -103,8 +103,7 @@ def _until(stop: Event, sources: Sequence[Several]) -> Pace:
     return go_on
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What the batches of one run came to.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import yaml
+from msgspec import Struct, field
 
 from hotfire.errors import ContractError
 
@@ -19,8 +19,7 @@ _TAG = "tag:yaml.org,2002:"
 _NESTING = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """One thing to say about a contract.
 
     Attributes:
@@ -43,8 +42,7 @@ class Remark:
         return ContractError(f"{place}: {self.message}", self.suggestion)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One YAML text: its values (only those that JSON has too), its lines, and the remarks made so far."""
 
     file: str
@@ -111,8 +109,7 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, y
     return None, None
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """Turns nodes into values. Stops at a size that no contract has, since aliases can grow without end."""
 
     file: str
