@@ -53,7 +53,7 @@ def ingest(
 
     Prints what became of every record. Running it again goes on where it left off.
     """
-    from hotfire.cli.allocator import give_back_large_blocks
+    from hotfire.cli.allocator import give_back
     from hotfire.cli.jobs import job
     from hotfire.cli.up import stopping
     from hotfire.engine.loop import once, run_opened
@@ -81,7 +81,7 @@ def ingest(
             one.watch(outcome)
 
         if follow:
-            give_back_large_blocks()
+            give_back()
         with stopping() if follow else nullcontext() as stop:
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
         if not follow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Literal
 
 import yaml
@@ -73,7 +74,7 @@ class Document(Struct, frozen=True):
 def read_document(file: str, text: str) -> Document:
     """Read YAML. What is not fit to be a contract (other types, endless nesting, repeated keys) becomes a remark."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _composed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = f"not YAML: {error.problem or error.context}"
@@ -83,6 +84,12 @@ def read_document(file: str, text: str) -> Document:
     reader = _Reader(file)
     data = reader.value(root, 0) if root is not None else None
     return Document(file, data, root, reader.remarks)
+
+
+@lru_cache(maxsize=8)
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of a text, which nobody changes. Texts are read twice: whose they are is asked first."""
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
