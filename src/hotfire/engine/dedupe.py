@@ -10,12 +10,12 @@ of its rows is looked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.engine.memory import Memory, contents, identities, sorted_run
@@ -30,8 +30,7 @@ _NEVER, _MOST = -(2**63), 2**63 - 1
 _ADDED = ("code", "clock_ns", "floor_ns", "moves", "behind")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What the engine asks of rows that are stored already.
 
     Attributes:
@@ -46,8 +45,7 @@ class Stored:
     assets: Callable[[], pl.DataFrame] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
+class Sorted(Struct, frozen=True):
     """The fates of accepted rows.
 
     Attributes:
