@@ -101,7 +101,10 @@ class Source(Protocol):
 
 
 class Store(Protocol):
-    """The operational store. Every method is one transaction or a read; a failure leaves the store as it was."""
+    """The operational store. Every method is one transaction or a read; a failure leaves the store as it was.
+
+    A read sees what is committed at its moment, and holds on to nothing.
+    """
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
@@ -138,10 +141,6 @@ class Store(Protocol):
 
         Raises OwnedElsewhere where `epoch` is no longer that of the shard `owner`.
         """
-        ...
-
-    def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now."""
         ...
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:

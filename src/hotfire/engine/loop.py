@@ -140,7 +140,6 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
     contract = flow.contract_of(plan.contract)
     batch = flow.judge(contract, read, plan.received_at_ns)
     with flow.lock or nullcontext():
-        flow.store.refresh()
         if plan.shard == BACKFILL:
             memory = _memory(flow, memory.watch)
             plan, batch = taken_anew(flow, contract, plan, batch, memory.assets)

@@ -100,7 +100,6 @@ class Writer:
         if self._flow.lock and not self._locked:
             self._flow.lock.acquire()
             self._locked = True
-            self._flow.store.refresh()
 
     def settle(self) -> None:
         """Return once everything is committed."""
