@@ -208,8 +208,12 @@ class Lake(Protocol):
         """
         ...
 
+    def retreat(self, stream: str, shard: str, upto: int) -> int:
+        """Take the shard's rows of batches after `upto` out and move the marker there, atomically; how many rows."""
+        ...
+
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
-        """As `Store.stored`, over the lake."""
+        """As `Store.stored`, over the lake, with `shard` and `batch_seq`."""
         ...
 
     def major(self, stream: str) -> int | None:
