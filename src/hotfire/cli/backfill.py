@@ -217,7 +217,6 @@ def _wait(workspace: Workspace, stream: str, number: int) -> None:
 
     look_ns = workspace.clock.now_ns()
     while True:
-        workspace.store.refresh()
         row = workspace.store.query("backfill", stream=stream, number=number).row(0, named=True)
         if row["state"] == "done":
             return

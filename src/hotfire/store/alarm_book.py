@@ -53,7 +53,6 @@ class AlarmBook:
     def act(self, stream: str) -> int:
         """Take what people have asked for, and end shelves whose time is over; how much there was. For the owner only."""
         now_ns = self._clock.now_ns()
-        self._run.refresh()
         if not self._run.reading(lambda: due(self._connection, stream, now_ns)):
             return 0
         return int(self._run.writing(lambda: act(self._connection, stream, self.routing, now_ns)))

@@ -106,10 +106,6 @@ class Connection(Protocol):
 class Transactions(Protocol):
     """How a store runs something over its connection."""
 
-    def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now."""
-        ...
-
     def reading(self, body: Callable[[], Any]) -> Any:
         """Run a body that only reads."""
         ...

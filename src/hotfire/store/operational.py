@@ -50,7 +50,7 @@ class OperationalStore:
         self._connection = connection
         self._clock = clock
         self._dry_run = dry_run
-        self._lent = False
+        self._lent = self._busy = self._steady = False
         self.alarms = AlarmBook(connection, self, clock)
         self.outbox = StoreOutbox(connection, self)
         self.revisions = Revisions(connection, self)
@@ -81,17 +81,15 @@ class OperationalStore:
         """Become the only process that writes, until this one closes. Raises OwnedElsewhere."""
         raise AssertionError(f"{type(self).__name__} has to say who owns it")
 
-    def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now."""
-        if not self._dry_run:
-            self._connection.rollback()
-
     @contextmanager
     def steady(self) -> Iterator[None]:
-        """Everything read inside is of one moment."""
-        self.refresh()
-        yield
-        self.refresh()
+        """Everything read inside is of one moment. Until then a file's log of writes grows, and tables cannot be altered."""
+        self._steady = True
+        try:
+            yield
+        finally:
+            self._steady = False
+            self._give_up()
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
@@ -401,17 +399,58 @@ class OperationalStore:
         self._connection.close()
 
     def _reading(self, body: Callable[[], T]) -> T:
-        """Run a body that only reads."""
-        return body()
+        """Run a body that only reads. Nothing is held on to afterwards, unless it is to be `steady`."""
+        if self._busy:
+            return body()
 
-    def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = _never) -> T:  # noqa: ARG002 - see below
-        """Run a body as one transaction, all or nothing. It begins by letting go of what was read.
+        def read() -> T:
+            result = body()
+            if not (self._dry_run or self._steady):
+                self._connection.commit()
+            return result
+
+        return self._again(read)
+
+    def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = _never) -> T:
+        """Run a body as one transaction, all or nothing.
 
         Args:
             stands: where no answer came to a commit: whether it was one. Where it cannot be told, doing the same
                 again must do no harm.
         """
-        return self._transaction(body)
+        results: list[T] = []
+
+        def deed() -> T:
+            results[:] = [body()]
+            return results[0]
+
+        return self._again(lambda: self._transaction(deed), lambda: results if stands() else [])
+
+    def _again(self, deed: Callable[[], T], came: Callable[[], Sequence[T]] = lambda: ()) -> T:  # noqa: ARG002 - see below
+        """Do it, and again where it can be told that this helps.
+
+        Args:
+            came: where no answer came to a commit: its result, if it stands.
+        """
+        with self._within():
+            return deed()
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        """What is inside goes on in one transaction, and where it fails that is over."""
+        self._busy = True
+        try:
+            with ExitStack() as unless_done:
+                unless_done.callback(self._give_up)
+                yield
+                unless_done.pop_all()
+        finally:
+            self._busy = False
+
+    def _give_up(self) -> None:
+        """End the transaction: it never was. What a dry run has written it goes on seeing."""
+        if not self._dry_run:
+            self._connection.rollback()
 
     def _transaction(self, body: Callable[[], T]) -> T:
         """The body, committed; in a dry run what it wrote is seen until the store is closed."""

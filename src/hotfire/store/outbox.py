@@ -82,6 +82,5 @@ class StoreOutbox:
             self._run.writing(updated)
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> pl.DataFrame:
-        self._run.refresh()
         found: pl.DataFrame = self._run.reading(lambda: self._connection.query(sql, parameters))
         return found

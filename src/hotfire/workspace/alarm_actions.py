@@ -146,7 +146,6 @@ def _answers(workspace: Workspace, asked: Mapping[str, Meant]) -> Mapping[str, t
     deadline_ns = workspace.clock.now_ns() + int(WAIT_S * 1e9)
     while True:
         take(workspace, {one.stream for one in asked.values()})
-        workspace.store.refresh()
         found = {one: workspace.store.query("alarm_action", action_id=one).row(0) for one in asked}
         settled = all(state != "pending" for state, _ in found.values())
         if settled or workspace.clock.now_ns() >= deadline_ns:

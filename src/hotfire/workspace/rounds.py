@@ -51,7 +51,6 @@ def go_round(workspace: Workspace, streams: Iterable[str], min_severity: str, lo
     """
     acted = _acted(workspace.settings, workspace.clock)
     told = {} if acted is None else _told(workspace.settings, workspace.clock, log)
-    workspace.store.refresh()
     found = [one for one in listed(workspace, streams) if one.is_open]
     bad = [one for one in found if rank(one.alarm.severity) >= rank(min_severity)]
     return Round(acted, told, bad, len(found) - len(bad))

@@ -123,7 +123,6 @@ class Sentinel:
     def _watch(self, workspace: Workspace) -> None:
         clock = WallClock(workspace)
         while True:
-            workspace.store.refresh()
             clock.look()
             if self._stop.is_set():
                 return

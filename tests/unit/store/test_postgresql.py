@@ -477,7 +477,6 @@ def fleet(postgres: Callable[[str], str]) -> Iterator[PostgresStore]:
             clocks = assets_of(*((f"{asset:02}", START_NS + 10**12, None, 0, 100) for asset in range(40)))
             store.commit(outcome_of(READINGS, batch + 1, rows, assets=clocks), READINGS, epoch)
         with store._session._connection.cursor() as cursor:  # noqa: SLF001 - VACUUM is no part of a transaction
-            store.refresh()
             cursor.execute("VACUUM ANALYZE readings")
         yield store
     execute(url, f"DROP SCHEMA {Address.of(url).schema} CASCADE")

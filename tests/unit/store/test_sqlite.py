@@ -161,6 +161,23 @@ def test_what_was_read_does_not_keep_from_writing(store: SqliteStore, folder: Pa
     assert held(store, READINGS).height == 3
 
 
+def test_who_looks_now_and_then_lets_the_log_of_writes_begin_anew(store: SqliteStore, folder: Path) -> None:
+    """The write-ahead log stays small while others read, each time for a moment; a `steady` reading sees one moment."""
+    epoch = store.open("readings", LIVE).epoch
+    rows = [reading(f"{number}", note="x" * 16_000) for number in range(20)]
+    with closing(SqliteStore(folder / "hotfire.db", ManualClock())) as other:
+        for batch_seq in range(1, 121):
+            if batch_seq % 10 == 1:
+                assert other.query("shards", stream="readings")["committed_seq"].to_list() == [batch_seq - 1]
+            store.commit(outcome_of(READINGS, batch_seq, rows), READINGS, epoch)
+        with other.steady():
+            assert held(other, READINGS).height == 2_400
+            store.commit(outcome_of(READINGS, 121, rows), READINGS, epoch)
+            assert held(other, READINGS).height == 2_400
+        assert held(other, READINGS).height == 2_420
+    assert (folder / "hotfire.db-wal").stat().st_size < 24 << 20
+
+
 def test_one_store_owns_its_file(store: SqliteStore, folder: Path) -> None:
     """A second owner is refused with the first one's pid; reading is allowed; closing lets the next one in."""
     store.open("readings", LIVE)
