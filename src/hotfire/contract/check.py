@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.contract.expression import columns_of, compile_sql, evaluated
 from hotfire.contract.lens import FRAME_TYPES, as_stored, to_current
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Column, Contract
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
+class _Check(Struct, frozen=True):
     """A check of one column: which rows break it, and the words for them."""
 
     breaks: pl.Expr
