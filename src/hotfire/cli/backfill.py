@@ -204,8 +204,8 @@ def _up_runs(workspace: Workspace) -> bool:
     try:
         workspace.store.own()
     except OwnedElsewhere:
-        running = [one for one in workspace.store.query("jobs", page=9).rows(named=True) if one["status"] == "running"]
-        if not running or running[0]["command"] != "up":
+        jobs = workspace.store.query("jobs", page=99).rows(named=True)
+        if not any((one["command"], one["status"]) == ("up", "running") for one in jobs):
             raise
         return True
     return False
