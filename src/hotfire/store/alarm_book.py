@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from hotfire.alarm.model import Action
     from hotfire.clock import Clock
     from hotfire.findings import Change
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 
 class AlarmBook:
