@@ -336,12 +336,16 @@ class OperationalStore(Transactions):
         )
 
     def begin_backfill(self, stream: str, spec: str) -> int:
-        """Write down what a backfill is to bring in, as JSON; its number."""
-        number = self.query("backfills", stream=stream).height + 1
-        self._write(
-            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
-            [stream, number, spec, self._clock.now_ns()],
-        )
+        """Write down what a backfill is to bring in, as JSON; its number, which another process may be after as well."""
+        number = self.query("backfills", stream=stream).height
+        written = ""
+        while written != spec:
+            number += 1
+            self._write(
+                "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
+                [stream, number, spec, self._clock.now_ns()],
+            )
+            written = self.query("backfill", stream=stream, number=number)["spec"].item()
         return number
 
     def end_backfill(self, stream: str, number: int) -> None:
@@ -355,16 +359,25 @@ class OperationalStore(Transactions):
         """Write down what keeps a backfill from going on; empty: nothing any more."""
         self._write("UPDATE hf_backfill SET error = ? WHERE stream = ? AND number = ?", [error or None, stream, number])
 
-    def discard(self, quarantine_id: int, reason: str) -> bool:
-        """Turn an open quarantine row into a tombstone; False where it is not open."""
-        changed = self.writing(
-            lambda: self._connection.query(
-                "UPDATE hf_quarantine SET state = 'discarded', reason = ? WHERE id = ? AND state = 'open' RETURNING id",
-                [reason, quarantine_id],
-            ),
-            lambda: self.query("quarantine_row", id=quarantine_id)["reason"].to_list() == [reason],
-        )
-        return changed.height == 1
+    def discard(self, quarantine_ids: Collection[int], reason: str) -> set[int]:
+        """Turn open quarantine rows into tombstones, all or none of them; which of them were open."""
+        wanted = pl.DataFrame({"id": list(quarantine_ids)}, schema={"id": pl.Int64})
+        found: set[int] = set()
+
+        def discarded() -> set[int]:
+            named, parameters = self._connection.given(wanted)
+            changed = self._connection.query(
+                "UPDATE hf_quarantine SET state = 'discarded', reason = ? WHERE state = 'open' "
+                f"AND id IN (SELECT id FROM {named} AS n) RETURNING id",
+                [reason, *parameters],
+            )
+            found.update(changed["id"])
+            return found
+
+        def stand() -> bool:
+            return all(self.query("quarantine_row", id=one)["reason"].to_list() == [reason] for one in found)
+
+        return self.writing(discarded, stand) if quarantine_ids else found
 
     def save(self, folder: Path) -> None:
         """Write everything that is committed into an empty folder, while others go on; inside `steady` of one moment."""
