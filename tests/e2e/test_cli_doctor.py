@@ -7,12 +7,12 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.clock import iso
 from hotfire.engine.flow import judged, plan_of

@@ -7,12 +7,12 @@ import os
 import random
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.contract.model import Contract
 from hotfire.engine.backfill import BackfillSource

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.cli.command import Command
 from hotfire.cli.ingest import Tally
@@ -69,8 +70,7 @@ def backfill(
     return Answer(one.document, one.lines(), one.exit_code)
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """One run of the command: it goes on while its lines are printed, for the first of them are not to wait."""
 
     settings: Settings

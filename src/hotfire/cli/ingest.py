@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
 
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
@@ -53,7 +53,7 @@ def ingest(
 
     Prints what became of every record. Running it again goes on where it left off.
     """
-    from hotfire.cli.allocator import give_back_large_blocks
+    from hotfire.cli.allocator import give_back
     from hotfire.cli.jobs import job
     from hotfire.cli.up import stopping
     from hotfire.engine.loop import once, run_opened
@@ -81,7 +81,7 @@ def ingest(
             one.watch(outcome)
 
         if follow:
-            give_back_large_blocks()
+            give_back()
         with stopping() if follow else nullcontext() as stop:
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
         if not follow:
@@ -103,8 +103,7 @@ def _until(stop: Event, sources: Sequence[Several]) -> Pace:
     return go_on
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What the batches of one run came to.
 
     Attributes:

@@ -6,8 +6,9 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from hotfire.cli.output import terminal
 from hotfire.clock import iso
@@ -21,8 +22,7 @@ _QUIET_NS = 1_000_000_000
 """A job that is over sooner shows neither progress nor log lines: its answer says it all."""
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """One execution of a command.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast, get_args
 from zoneinfo import available_timezones
+
+from msgspec import Struct
 
 from hotfire.contract.document import Document, Path, did_you_mean
 from hotfire.contract.model import NAME, Column, Policy, TimeFormat, Type
@@ -34,8 +35,7 @@ _SETTINGS_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Struct, frozen=True):
     """A column as it stands in the document: `where` for remarks, `raw` for what a column does not hold."""
 
     column: Column

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 Type = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
@@ -26,8 +27,7 @@ def is_stream_name(name: str) -> bool:
     return bool(NAME.fullmatch(name)) and not name.startswith(("hf_", "sqlite_"))
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of a stream.
 
     Attributes:
@@ -69,16 +69,14 @@ class Column:
         return f"{self.name}_ns" if self.type == "timestamp" else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A cross-field check: a boolean SQL expression over columns. A row breaks it where it is false (not null)."""
 
     name: str
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lens:
+class Lens(Struct, frozen=True):
     """How rows of major version `from_major` become rows of the version that holds the lens.
 
     Attributes:
@@ -91,8 +89,7 @@ class Lens:
     set: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Struct, frozen=True):
     """What a stream promises.
 
     Attributes:
@@ -151,8 +148,7 @@ class Contract:
         return (*self.older, self)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field of a source record, as some version of the contract wants it."""
 
     path: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.document import Document, Path, did_you_mean, read_document
 from hotfire.contract.formulas import judge_formulas
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"(?:.*[/\\])?v([1-9][0-9]{0,5})\.ya?ml")
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One version's document and what could be read of it: the contract is None where the document is beyond use."""
 
     doc: Document

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from hotfire.contract.columns import NUMBERS, Property, read_properties
 from hotfire.contract.document import Document, Path, did_you_mean

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire import units
 from hotfire.contract.document import Document, Path, did_you_mean
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 Scale = Callable[[float], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One rule as it is written. What is wrong with it becomes a remark, and something harmless stands in for it.
 
     Attributes:

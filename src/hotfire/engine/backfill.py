@@ -12,13 +12,14 @@ is planned anew after it: live may have gone on in between.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.engine.flow import Judged
 from hotfire.engine.memory import WINDOW_NS
@@ -150,8 +151,7 @@ class BackfillSource:
         return replace(place, key=self._prefix + place.key)
 
 
-@dataclass(frozen=True, slots=True)
-class _Noted:
+class _Noted(Struct, frozen=True):
     """What another source read, under another span."""
 
     source: Read

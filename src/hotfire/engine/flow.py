@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.contract.check import judge
 from hotfire.contract.lens import carried
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from hotfire.protocols import Lake, Read, Source, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A batch on its way: what was read, and what its contract says of it.
 
     Attributes:
@@ -56,8 +55,7 @@ def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
     return Judged(read, received_at_ns, judge(contract, read.records.decode(wire(contract)), received_at_ns))
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """One stream's way through the engine: where its rows come from, what they promise, where they go.
 
     Attributes:

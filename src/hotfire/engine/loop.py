@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.engine.backfill import Taking, taken_anew
 from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of

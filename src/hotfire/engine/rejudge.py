@@ -7,11 +7,11 @@ for, the new account holds, outside of it the previous one (`alarm/splice.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from hotfire.alarm.compare import FOREVER_NS, Difference, difference
 from hotfire.alarm.splice import BEGINNING_NS, Entry, revised, spliced
@@ -30,8 +30,7 @@ Reach = Mapping[tuple[str, str], int]
 _PAGE = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Rejudged:
+class Rejudged(Struct, frozen=True):
     """What today's rules say of the past.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from hotfire.contract.document import Document, did_you_mean, read_document
 from hotfire.contract.duration import duration_ns
@@ -67,8 +68,7 @@ def _listed(document: Document) -> Iterable[Mapping[str, Any]]:
     return [one if isinstance(one, dict) else {} for one in listed]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One fault of a file. What is wrong with it becomes a remark, and something harmless stands in for it."""
 
     document: Document

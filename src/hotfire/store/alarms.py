@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.alarm.life import after_action, after_change, expired, inhibited, is_over, state_of
 from hotfire.alarm.model import Action, Alarm, AlarmEvent, Refusal
@@ -57,8 +57,7 @@ _BEGUN = "UPDATE hf_alarm_action SET refusal = '' WHERE stream = ? AND state = '
 _TAKEN = "UPDATE hf_alarm_action SET state = ?, refusal = ? WHERE action_id = ?"
 
 
-@dataclass
-class _Alarms:
+class _Alarms(Struct):
     """Alarms in hand: read in this transaction, and what has happened to them since. `assets`: the open ones of each."""
 
     connection: Connection

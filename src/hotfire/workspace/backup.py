@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.errors import UserError
@@ -38,8 +38,7 @@ CONFIGURATION = (FILE, "contracts", "rules", "snapshots", "dbt")
 """What of a workspace's own files is saved, as it is written: references like `${NAME}` stay references."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """What a backup holds.
 
     Attributes:

@@ -33,14 +33,22 @@ def contract_texts(folder: Path, stream: str) -> list[tuple[str, str]]:
 
 
 def load_contract(folder: Path, stream: str) -> Contract:
-    """The stream's contract. Compiled once and kept in `data/cache`; a workspace that cannot be written works too.
+    """The stream's contract as its files have it now.
 
     Raises:
         UserError: there is no contract; ContractError: it is not well written.
     """
+    return compiled_contract(folder, stream, contract_texts(folder, stream))
+
+
+def compiled_contract(folder: Path, stream: str, texts: Sequence[tuple[str, str]]) -> Contract:
+    """The contract of these texts. Compiled once and kept in `data/cache`, by all of them; else it works without.
+
+    Raises:
+        ContractError: it is not well written.
+    """
     from hotfire.contract import odcs
 
-    texts = contract_texts(folder, stream)
     home = folder / "data" / "cache"
     kept = home / f"contract-{stream}-{_fingerprint(texts)}.bin"
     if (compiled := _intact(kept)) is not None:

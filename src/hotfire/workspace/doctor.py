@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.lint import lint
 from hotfire.engine.follower import FOREIGN, FORGOTTEN, forgotten, is_foreign
@@ -30,8 +31,7 @@ ROOM_BYTES = 1 << 30
 """Less free space than this is too little."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What was looked at, and what was seen.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import get_args
 
 from hotfire.alarm.model import EventName
@@ -25,7 +24,7 @@ ARRAYS: Mapping[str, str] = {"notify": "name", "maintenance": ""}
 """The lists of tables, and what names an entry in the keys of its settings; empty: its number, from 1."""
 
 _SOURCE: Mapping[Key, str] = {
-    **{(one.name,): "text" for one in fields(SourceSettings) if one.name not in {"clock", "derive"}},
+    **{(name,): "text" for name in SourceSettings.__struct_fields__ if name not in {"clock", "derive"}},
     ("every",): "duration",
     ("path",): "texts",
     ("columns",): "texts",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hotfire.engine.loop import run_opened
 from hotfire.errors import HotfireError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from hotfire.alarm.model import EventName
 from hotfire.alarm.notices import TOLD
@@ -18,22 +19,19 @@ Key: TypeAlias = tuple[str, ...]
 """The names of a setting, outermost first."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
+class StoreSettings(Struct, frozen=True):
     """`[store]`: where the operational store is."""
 
     url: Secret = field(default_factory=lambda: Secret("sqlite:///data/hotfire.db"))
 
 
-@dataclass(frozen=True, slots=True)
-class LakeSettings:
+class LakeSettings(Struct, frozen=True):
     """`[lake]`: a folder (relative to the workspace) or a URL."""
 
     path: str = "data/lake"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
+class EngineSettings(Struct, frozen=True):
     """`[engine]`: how much one batch takes, and how often a quarantined row is tried again."""
 
     batch_rows: int = 100_000
@@ -41,8 +39,7 @@ class EngineSettings:
     quarantine_tries: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
+class HttpSettings(Struct, frozen=True):
     """`[http]`: the server of `hotfire up`.
 
     Attributes:
@@ -63,8 +60,7 @@ class HttpSettings:
     spool_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmSettings:
+class AlarmSettings(Struct, frozen=True):
     """`[alarms]`.
 
     Attributes:
@@ -79,8 +75,7 @@ class AlarmSettings:
         return duration_ns(self.max_shelve)
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSettings:
+class ClockSettings(Struct, frozen=True):
     """`[streams.<name>.source.clock]`: instants for sources that only count: start + column / rate_hz.
 
     Attributes:
@@ -101,8 +96,7 @@ class ClockSettings:
         return instant_ns(self.start)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
+class SourceSettings(Struct, frozen=True):
     """`[streams.<name>.source]`: where a stream's records come from and how their files are written.
 
     Attributes:
@@ -134,8 +128,7 @@ class SourceSettings:
         return duration_ns(self.every) if self.every else 0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
+class StreamSettings(Struct, frozen=True):
     """`[streams.<name>]`.
 
     Attributes:
@@ -156,8 +149,7 @@ class StreamSettings:
         return None if self.retention is None else duration_ns(self.retention)
 
 
-@dataclass(frozen=True, slots=True)
-class NotifySettings:
+class NotifySettings(Struct, frozen=True):
     """`[[notify]]`: one target that is told of alarms, and of which.
 
     Attributes:
@@ -179,8 +171,7 @@ class NotifySettings:
     events: tuple[EventName, ...] = TOLD
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceSettings:
+class MaintenanceSettings(Struct, frozen=True):
     """`[[maintenance]]`: a window in which nobody is told of alarms, from `since` to before `until`.
 
     Attributes:
@@ -205,8 +196,7 @@ class MaintenanceSettings:
         return instant_ns(self.until)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Everything that a person can set about a workspace.
 
     Attributes:

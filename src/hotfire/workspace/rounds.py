@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hotfire.notify.outbox import Sender, Standing
 from hotfire.workspace.alarm_actions import take
@@ -21,8 +22,7 @@ _SEND_S, _ATTEMPT_S = 20.0, 60.0
 """How long notices are sent, and how long the last attempt may take on top."""
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """What one round has found.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.clock import SystemClock
-from hotfire.contract.odcs import compile_contract
 from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
@@ -30,7 +29,7 @@ from hotfire.source.spool.writer import Spool, SpoolLimits
 from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
 from hotfire.store.sqlite import SqliteStore
-from hotfire.workspace.contracts import contract_texts, load_contract
+from hotfire.workspace.contracts import compiled_contract, contract_texts, load_contract
 from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
@@ -106,8 +105,8 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def contract_of(self, digest: str, store: Store | None = None) -> Contract:
         """The contract that a batch was planned with, as the store (the workspace's if None) kept it."""
-        texts = (store or self.store).query("version", hash=digest)["texts"].item()
-        return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
+        stream, _, _, texts = (store or self.store).query("version", hash=digest).row(0)
+        return compiled_contract(self.settings.folder, stream, msgspec.json.decode(texts, type=list[tuple[str, str]]))
 
     def prepare(self, stream: str) -> Contract:
         """The stream's contract, with its tables made, migrated, or converted to its major version.

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from hotfire.clock import SystemClock
 from hotfire.contract.model import Column, Contract

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec import Struct, field
 
 from hotfire.rows import Fault
 from hotfire.source.formats.json_coerced import coerced, epoch, whole
@@ -48,8 +49,7 @@ class _Fraction(str):
     __slots__ = ()
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """What judging found, over some records, in their order.
 
     Attributes:
@@ -63,8 +63,7 @@ class Findings:
     keys: Counter[Path] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What judging found in one record: faults and coercions by the place of their field, and keys of no field."""
 
     faults: list[tuple[int, str, str, str]] = field(default_factory=list)
