@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from hotfire.alarm.model import Action
     from hotfire.clock import Clock
     from hotfire.findings import Change
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _TEXT = pl.String()
 _ACTION = {**dict.fromkeys(("action_id", "stream", "point", "action"), _TEXT), "asked_at_ns": pl.Int64()}

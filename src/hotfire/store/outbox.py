@@ -11,7 +11,8 @@ from hotfire.alarm.flood import Pending, Sent
 from hotfire.alarm.notices import Notice
 
 if TYPE_CHECKING:
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _NOTICE = ("key", "target", "alarm_id", "what", "severity", "body", "created_at_ns")
 _TEXT, _NUMBER = pl.String(), pl.Int64()

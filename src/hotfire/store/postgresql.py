@@ -72,7 +72,7 @@ class PostgresStore(OperationalStore):
     def own(self) -> None:
         """Take the lock: no other process writes until this one closes. Raises OwnedElsewhere."""
         if not self._owned:
-            self._owned = self._reading(self._lock)
+            self._owned = self.reading(self._lock)
 
     def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
         """Each committed batch after `after`, its rows in arrival order.
@@ -85,7 +85,7 @@ class PostgresStore(OperationalStore):
 
     def _look_after_lease(self) -> None:
         """The session that took the lock may have been lost: then this one takes it."""
-        self._owned = self._reading(lambda: self._lock(shared=True))
+        self._owned = self.reading(lambda: self._lock(shared=True))
 
     def _lock(self, *, shared: bool = False) -> bool:
         """Take the lock; whether this session holds it.
@@ -126,11 +126,11 @@ class PostgresStore(OperationalStore):
         present, streams = self.tables(), self.query("streams")["stream"]
         tables = {table for table in present if table.startswith("hf_")} - {SCHEMA}
         tables |= {table for stream in streams for table in (stream, f"{stream}_history") if table in present}
-        self._reading(lambda: save_tables(self._session, sorted(tables), folder))
+        self.reading(lambda: save_tables(self._session, sorted(tables), folder))
 
     def load(self, folder: Path) -> None:
         """Fill the tables, which are there and empty, with what was saved, in one transaction."""
-        self._writing(lambda: load_tables(self._session, folder))
+        self.writing(lambda: load_tables(self._session, folder))
 
     def _again(self, deed: Callable[[], T], came: Callable[[], Sequence[T]] = lambda: ()) -> T:
         """Do it, again and again while what keeps from it may be over in a moment.
@@ -142,7 +142,8 @@ class PostgresStore(OperationalStore):
         for wait_s in self._waits():
             try:
                 with self._within():
-                    return next(iter(came())) if unsure and came() else deed()
+                    stood = came() if unsure else ()
+                    return stood[0] if stood else deed()
             except Passing as error:
                 unsure = unsure or isinstance(error, ReplyLost)
                 if self._dry_run or self._steady or wait_s is None:

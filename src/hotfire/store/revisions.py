@@ -12,7 +12,8 @@ from hotfire.store.signals import CONDITION
 
 if TYPE_CHECKING:
     from hotfire.alarm.splice import Entry
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _TEXT, _NUMBER = pl.String(), pl.Int64()
 _REVISION = {

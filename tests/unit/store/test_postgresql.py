@@ -302,8 +302,8 @@ def test_a_commit_without_an_answer_is_made_once(own_server: PostgresServer, tmp
             assert line.cut == ""
             line.cut = cut
             (row,) = store.query("quarantine_list", stream="readings", state="open", after=0, page=9)["id"]
-            assert store.discard(row, "a test")
-            assert not store.discard(row, "a test")
+            assert store.discard([row], "a test") == {row}
+            assert store.discard([row], "a test") == set()
             assert line.cut == ""
             store.commit(outcome_of(READINGS, 2, [reading("b")]), READINGS, epoch)
             assert held(store, READINGS)["device"].to_list() == ["a", "b"]
