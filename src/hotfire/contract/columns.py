@@ -9,9 +9,10 @@ from zoneinfo import available_timezones
 
 from msgspec import Struct
 
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.model import NAME, Column, Policy, TimeFormat, Type
 from hotfire.contract.settings import Settings, read_settings
+from hotfire.contract.words import did_you_mean
 from hotfire.rows import BOOKKEEPING
 
 SETTINGS = ("path", "unit", "out_of_range", "limits", "coerce", "format", "zone")

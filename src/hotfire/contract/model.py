@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct, field
+
+from hotfire.errors import ContractError
 
 Type = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
@@ -175,3 +178,16 @@ def wire(contract: Contract) -> tuple[Field, ...]:
             found = Field(column.path or column.name, column.name, column.type, column.format, column.coerce)
             fields.setdefault(found.form, found)
     return tuple(fields.values())
+
+
+def dump(contract: Contract) -> bytes:
+    """A compiled contract as JSON, to be kept beside the workspace."""
+    return msgspec.json.encode(contract)
+
+
+def load(data: bytes) -> Contract:
+    """The contract that `dump` wrote. Raises ContractError where the bytes are of another version of hotfire."""
+    try:
+        return msgspec.json.decode(data, type=Contract)
+    except msgspec.DecodeError as error:
+        raise ContractError(f"the compiled contract cannot be read: {error}", "compile it again") from error

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hotfire.contract.document import Document, Path, did_you_mean, read_document
+from hotfire.contract.document import Document, Path, read_document
 from hotfire.contract.model import NAME
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.entry import Entry
 from hotfire.detect.forms import COMMON, FORMS
 
