@@ -10,9 +10,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hotfire.cli.command import Command
-from hotfire.cli.ingest import Tally
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, table
+from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
