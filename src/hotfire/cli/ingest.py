@@ -146,7 +146,7 @@ def _summary(
     status = "partial" if troubles else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
     document |= versions(tally) if contract.kind == "entity" else {}
-    document |= asked(one.workspace, tally)
+    document |= asked(one.workspace, one.stream, tally)
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.raised:
         document["conditions"] = len(tally.raised)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hotfire.cli.output import counted
+from hotfire.cli.output import counted, hint
 from hotfire.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,14 +32,24 @@ def versions(tally: Tally) -> dict[str, int]:
     }
 
 
-def asked(workspace: Workspace, tally: Tally) -> dict[str, Any]:
-    """How a web API was asked; empty where none was."""
+def asked(workspace: Workspace, stream: str, tally: Tally) -> dict[str, Any]:
+    """How a web API was asked, and whether it still changes; empty where none was asked."""
+    from hotfire.clock import iso
+    from hotfire.workspace.frozen import observe
+
     source = workspace.asked
     if source is None:
         return {}
     looked = source.looked
     document = {"plan": looked.plan, "api_calls": source.calls, "early_exit": looked.rows == 0 and tally.counts is None}
-    return document | ({"why": looked.why} if looked.why else {})
+    if looked.why:
+        document["why"] = looked.why
+    found = None if workspace.dry_run else observe(workspace, stream)
+    if found is not None:
+        workspace.store.act(stream)
+        if found.frozen_ns is not None:
+            document |= {"frozen_since": iso(found.frozen_ns), "changed_at": iso(found.changed_ns)}
+    return document
 
 
 def lines(document: Mapping[str, Any]) -> Iterator[str]:
@@ -52,3 +62,5 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {document['plan']}, {counted(document['api_calls'], 'API call')}{nothing}"
     if document.get("why"):
         yield f"  {document['why']} So everything was listed."
+    if document.get("frozen_since"):
+        yield f"  Frozen: the source has not changed since {document['changed_at'][:19]}Z: {hint('alarm list')}"

@@ -22,7 +22,7 @@ from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
 from hotfire.workspace.references import references_seen
 from hotfire.workspace.snapshots import snapshots
-from hotfire.workspace.watchers import notices_seen, rules_seen, warning_count
+from hotfire.workspace.watchers import notices_seen, rules_seen, source_seen, warning_count
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -67,6 +67,7 @@ def examine(workspace: Workspace, vitals: Vitals) -> Iterator[Looked]:
     for contract in contracts:
         try:
             yield from (Looked(*seen) for seen in rules_seen(workspace, contract))
+            yield from (Looked(*seen) for seen in source_seen(workspace, contract.stream))
             yield from _plans(workspace, contract, busy="idle" not in idle.detail)
             yield from _lake(workspace, contract)
             yield from _retention(workspace, contract)

@@ -176,6 +176,12 @@ class Workspace(AbstractContextManager["Workspace"]):
             return BackfillSource(self.files(contract, paths), 0).reread(plan.span)
         return self._feed(contract, paths, self._web_api(contract), pushed=True).reread(plan.span)
 
+    def rereading(self, contract: Contract) -> Source:
+        """What files and web APIs gave, where it can still be read again. What was pushed is let go of."""
+        places = ["-", *map(self.settings.absolute, self.settings.stream(contract.stream).source.path)]
+        asked = self._web_api(contract) or Nothing()
+        return Several({ASKED: asked, "": self.files(contract, places)}, self.clock)
+
     def spool(self, stream: str) -> Spool:
         """What was pushed to a stream and waits for its commit."""
         if self._spools is not None:

@@ -123,15 +123,15 @@ class Api:
         try:
             with closing(self._connection()) as connection:
                 connection.request(method, target, body or None, headers)
-                response = connection.getresponse()
-                if response.status == 304:
-                    return Answer(b"", headers.get("If-None-Match", ""), unchanged=True)
-                content = self._content(url, response, until_ns)
+                with closing(connection.getresponse()) as response:
+                    content = self._content(url, response, until_ns)
         except (OSError, http.client.HTTPException) as error:
             trouble = str(error) or type(error).__name__
             raise Outage(
                 f"{url} cannot be reached: {trouble}.", "Nothing was done; the next poll asks again."
             ) from error
+        if response.status == 304:
+            return Answer(b"", headers.get("If-None-Match", ""), unchanged=True)
         if response.status != 200:
             raise self._refusal(url, response, content)
         link = _LINK.search(response.getheader("Link") or "")

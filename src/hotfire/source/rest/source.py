@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 KEY = "rest:"
 """The keys of its places begin like this, and no others'."""
-PLACE = f"{KEY}records"
 
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,6 +69,7 @@ class RestSource:
     def __init__(self, looking: Looking, clock: Clock, *, batch_rows: int = 100_000, reconcile: bool = False) -> None:
         self._looking, self._clock, self._batch_rows = looking, clock, batch_rows
         self._reconcile = reconcile
+        self._key = f"{KEY}{looking.settings.list}"
         self._over = False
         self._kept: Place | None = None
         self._lines: tuple[tuple[Any, ...], list[bytes], list[Any]] = ((), [], [])
@@ -117,7 +117,7 @@ class RestSource:
 
     def acknowledge(self, position: Position) -> None:
         """Answers that are committed may go, but for the last list."""
-        place = position.get(PLACE)
+        place = position.get(self._key)
         if place is not None:
             answered = _answered(place)
             own = (*answered.names, answered.gone) if answered else ()
@@ -128,7 +128,7 @@ class RestSource:
 
     def _place(self, after: Position) -> Place:
         settings = self._looking.settings
-        place = after.get(PLACE) or Place(PLACE, "")
+        place = after.get(self._key) or Place(self._key, "")
         if self._kept is not None and self._kept.offset == place.offset:
             place = self._kept
         return replace(place, label=settings.base_url.rstrip("/") + settings.list)
