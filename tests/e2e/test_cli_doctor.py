@@ -7,12 +7,12 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.clock import iso
 from hotfire.engine.flow import judged, plan_of
@@ -29,7 +29,7 @@ Run = Callable[..., Any]
 def interrupt(folder: Path, place: Path) -> None:
     """Leave what a process leaves that is killed after planning a batch and before committing it."""
     with Workspace(load(folder, {}, {})) as workspace:
-        workspace.store.start_job("killed", "ingest", "events")
+        workspace.store.jobs.start("killed", "ingest", "events")
         contract = workspace.prepare("events")
         flow, source = workspace.ingest_flow(contract, "killed", [str(place)])
         checkpoint = workspace.store.open("events", "live")

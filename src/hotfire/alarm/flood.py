@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.alarm.notices import Notice, envelope, instant, key_of, rank
 
@@ -25,8 +25,7 @@ _LISTED = 8
 _Event: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A notice that is to be sent.
 
     Attributes:
@@ -37,8 +36,7 @@ class Pending:
     tries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """One thing that a target was sent, at one severity.
 
     Attributes:
@@ -54,8 +52,7 @@ class Sent:
     summary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """One thing to send.
 
     Attributes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.alarm.machine import Signal, Status, act, follow, state_name
 from hotfire.alarm.model import HOTFIRE, Action, Alarm, AlarmEvent, AlarmState, EventName, Refusal
@@ -15,8 +17,7 @@ ONE_LIFE_NS = 10 * 60 * 10**9
 """A condition that is raised again so much event time after it returned, and nobody took note, is another alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(Struct, frozen=True):
     """When and by whom something came about."""
 
     at_ns: int | None

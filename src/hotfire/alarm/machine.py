@@ -6,8 +6,10 @@ Nothing here knows rules, times or names of people: `life` brings those in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.alarm.model import ActionName, AlarmState, EventName, Inhibition, Refusal
 
@@ -15,8 +17,7 @@ Signal = Literal["raised", "latches", "worse", "returned"]
 """What rows bring about: the condition holds; its rule latches; it is worse than ever in this life; it holds no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """All that decides what may become of an alarm. As it begins, it is that of one which is over.
 
     Attributes:
@@ -29,8 +30,7 @@ class Status:
     inhibited_by: Inhibition = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of the table.
 
     Attributes:

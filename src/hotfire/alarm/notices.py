@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.alarm.model import Alarm, AlarmEvent, EventName
 from hotfire.findings import SEVERITIES
@@ -30,8 +30,7 @@ TOLD: tuple[EventName, ...] = (
 """The events that a target is told of where nothing else is set. The last three only of alarms that are still active."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What one target is told.
 
     Attributes:
@@ -53,8 +52,7 @@ class Notice:
     created_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """What one target is told of.
 
     Attributes:
@@ -71,8 +69,7 @@ class Route:
     what: tuple[EventName, ...] = TOLD
 
 
-@dataclass(frozen=True, slots=True)
-class Maintenance:
+class Maintenance(Struct, frozen=True):
     """A window in which nobody is told: of what happens from `since_ns` to before `until_ns`.
 
     Attributes:
@@ -86,8 +83,7 @@ class Maintenance:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True):
     """What decides who is told.
 
     Attributes:
@@ -100,8 +96,7 @@ class Routing:
     page_horizon_ns: int = PAGE_HORIZON_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(Struct, frozen=True):
     """One event of an alarm, with what else decides who is told of it.
 
     Attributes:

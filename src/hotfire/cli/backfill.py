@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.cli.command import Command
-from hotfire.cli.ingest import Tally
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, table
 from hotfire.cli.place import from_places
+from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def backfill(
     return Answer(one.document, one.lines(), one.exit_code)
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """One run of the command: it goes on while its lines are printed, for the first of them are not to wait."""
 
     settings: Settings
@@ -210,7 +210,6 @@ def _wait(workspace: Workspace, stream: str, number: int) -> None:
 
     look_ns = workspace.clock.now_ns()
     while True:
-        workspace.store.refresh()
         row = workspace.store.query("backfill", stream=stream, number=number).row(0, named=True)
         if row["state"] == "done":
             return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.contract.lens import version_masks
 from hotfire.rows import Correction, Decoded, Fault
@@ -70,7 +70,9 @@ def _path(contract: Contract, column: str, number: int) -> str | None:
     versions = contract.versions
     if any(version.lens and column in version.lens.set for version in versions[number + 1 :]):
         return None
-    return next((one.path or one.name for one in versions[number].columns if one.name == column), None)
+    return next(
+        (None if one.element else one.path or one.name for one in versions[number].columns if one.name == column), None
+    )
 
 
 def shown(value: object) -> str | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from hotfire.contract.document import Document, Path, did_you_mean, read_document
+from hotfire.contract.document import Document, Path, read_document
 from hotfire.contract.model import NAME
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.entry import Entry
 from hotfire.detect.forms import COMMON, FORMS
 
@@ -25,8 +27,7 @@ FILE = ("stream", "version", "author", "reason", "valid_from", "rules")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class RulesFile:
+class RulesFile(Struct, frozen=True):
     """One version of one rules file, compiled against the contract of its stream.
 
     Attributes:

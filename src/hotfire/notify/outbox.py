@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.alarm.flood import GATHER_NS, WINDOW_NS, Sending, digested
 from hotfire.errors import HotfireError, Outage, UserError
@@ -27,8 +29,7 @@ MOST = 5000
 State = Literal["running", "retrying", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a target is doing.
 
     Attributes:

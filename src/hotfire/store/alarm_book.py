@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from hotfire.alarm.model import Action
     from hotfire.clock import Clock
     from hotfire.findings import Change
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _TEXT = pl.String()
 _ACTION = {**dict.fromkeys(("action_id", "stream", "point", "action"), _TEXT), "asked_at_ns": pl.Int64()}
@@ -74,7 +75,6 @@ class AlarmBook:
     def act(self, stream: str) -> int:
         """Take what people have asked for, and end shelves whose time is over; how much there was. For the owner only."""
         now_ns = self._clock.now_ns()
-        self._run.refresh()
         if not self._run.reading(lambda: due(self._connection, stream, now_ns)):
             return 0
         return int(self._run.writing(lambda: act(self._connection, stream, self.routing, now_ns)))
@@ -87,7 +87,6 @@ class AlarmBook:
             sql = f"SELECT {columns} FROM {table} WHERE {key} IN (SELECT {key} FROM {named} AS k)"
             return self._connection.query(sql, parameters)
 
-        self._run.refresh()
         rows: pl.DataFrame = self._run.reading(found)
         return rows
 

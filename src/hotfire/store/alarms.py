@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.alarm.life import after_action, after_change, expired, inhibited, is_over, state_of
 from hotfire.alarm.model import Action, Alarm, AlarmEvent, Refusal
@@ -61,8 +61,7 @@ _TAKEN = (
 )
 
 
-@dataclass
-class _Alarms:
+class _Alarms(Struct):
     """Alarms in hand: read in this transaction, and what has happened to them since.
 
     Attributes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.store.signals import CONDITION
 
 if TYPE_CHECKING:
     from hotfire.alarm.splice import Entry
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _TEXT, _NUMBER = pl.String(), pl.Int64()
 _REVISION = {
@@ -29,8 +30,7 @@ _REVISION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One revision, from the second on.
 
     Attributes:

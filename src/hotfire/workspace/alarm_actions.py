@@ -7,9 +7,10 @@ import os
 import pwd
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from hotfire.alarm.life import state_of
 from hotfire.alarm.model import HOTFIRE, Action, ActionName, Alarm
@@ -26,8 +27,7 @@ WAIT_S = 5.0
 _LOOK_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Meant:
+class Meant(Struct, frozen=True):
     """The alarm that somebody means.
 
     Attributes:
@@ -42,8 +42,7 @@ class Meant:
     by_point: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What is to be done to an alarm; as an `Action`."""
 
     what: ActionName
@@ -52,8 +51,7 @@ class Wish:
     until_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(Struct, frozen=True):
     """What came of a wish.
 
     Attributes:

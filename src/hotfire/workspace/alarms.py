@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from msgspec import Struct, field
 
 from hotfire.alarm.life import is_over, state_of
 from hotfire.alarm.model import Action, Alarm, AlarmState, EventName
@@ -23,8 +23,7 @@ _TAKEN_BACK = ("TRIGGERED", "SEVERITY_INCREASED")
 _INHIBITIONS = {"shelved": "SHELVED", "suppressed": "SUPPRESSED", "out_of_service": "OUT_OF_SERVICE"}
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What somebody did to an alarm.
 
     Attributes:
@@ -37,8 +36,7 @@ class Note:
     comment: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """An alarm, and what people did that still holds.
 
     Attributes:
@@ -62,8 +60,7 @@ class Listed:
         return not one.inhibited_by and (one.active or not one.acknowledged)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Struct, frozen=True):
     """One event of an alarm.
 
     Attributes:
@@ -81,8 +78,7 @@ class Happening:
     state: AlarmState
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """Everything about one alarm.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hotfire.alarm.notices import rank
 from hotfire.errors import OwnedElsewhere, UserError
@@ -25,8 +26,7 @@ _SEND_S, _ATTEMPT_S = 10.0, 15.0
 """How long notices are sent, and how long the last attempt may take on top."""
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """What one round has found.
 
     Attributes:
@@ -56,7 +56,6 @@ def go_round(workspace: Workspace, streams: Iterable[str], min_severity: str, lo
     acted = _acted(workspace.settings, workspace.clock)
     settings, clock = workspace.settings, workspace.clock
     told = {} if acted is None else _sent(settings, clock, notifiers(settings, clock, log))
-    workspace.store.refresh()
     found = [one for one in listed(workspace, streams) if one.is_open]
     bad = [one for one in found if rank(one.alarm.severity) >= rank(min_severity)]
     return Round(acted, told, bad, len(found) - len(bad))
@@ -87,7 +86,6 @@ def tell(workspace: Workspace, log: Callable[[], Any]) -> Mapping[str, Standing]
         workspace.store.own()
     except OwnedElsewhere:
         return {}
-    workspace.store.refresh()
     due = workspace.store.query("targets_due", now_ns=clock.now_ns())["target"]
     made: dict[str, Notifier] = {}
     unable: dict[str, Standing] = {}

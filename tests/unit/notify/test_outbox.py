@@ -204,7 +204,7 @@ def test_an_outbox_that_is_gone_is_waited_for(clock: ManualClock) -> None:
     """A store that cannot be reached is an outage like any other; what it holds is sent afterwards."""
 
     class Gone(ListOutbox):
-        gone = True
+        gone: bool = True
 
         def pending(self, target: str, now_ns: int, limit: int) -> Any:
             if self.gone:

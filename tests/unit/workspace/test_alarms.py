@@ -151,7 +151,6 @@ def test_one_alarm_with_everything_that_happened(workspace: Workspace) -> None:
     with Workspace(workspace.settings, workspace.clock) as elsewhere:
         (came,) = act(elsewhere, [meant(elsewhere, "hot@TRE-001")], Wish("ack", "noa"))
         assert (came.status, came.state) == ("pending", "UNACK_ALARM")
-    workspace.store.refresh()
     whole = whole_document(shown(workspace, called(workspace, "hot@TRE-001")))
     assert [(one["what"], one["at"], one["who"]) for one in whole["events"]] == [("TRIGGERED", iso(10 * S), "hotfire")]
     assert [(one["action"], one["who"]) for one in whole["asked"]] == [("ack", "noa")]

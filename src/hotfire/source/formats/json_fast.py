@@ -7,16 +7,17 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from hotfire.contract.model import Field
+from hotfire.contract.nested import array_text
 from hotfire.rows import Decoded, Fault
 from hotfire.source.formats.dialect import decodes
 from hotfire.source.formats.json_layout import Form, Kind, Layout, Path, Shape, fits, layout
@@ -31,6 +32,7 @@ _TYPES: Mapping[Kind, type[pl.DataType]] = {
     "number": pl.Float64,
     "boolean": pl.Boolean,
     "epoch": pl.String,
+    "array": pl.String,
 }
 
 _FIRST = (8, 64, 512)
@@ -40,8 +42,7 @@ Cells = list[list[Any]]
 """The values of every form, by its place among the fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A few hundred kilobytes of records, each whole; `nul` where an escaped U+0000 may be in one of them."""
 
     records: Sequence[bytes]
@@ -87,8 +88,7 @@ def decode(fields: Sequence[Field], blocks: Iterable[Block]) -> Decoded:
     return Decoded(pl.DataFrame([row_no, *pl.concat(frames), kept]), faults, coerced)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Records that were read under one layout: Structs, the numbers of those that are none, and what was found."""
 
     plan: Layout
@@ -207,4 +207,6 @@ def _columns(plan: Layout, cells: Cells) -> pl.DataFrame:
 def _series(form: Form, values: list[Any]) -> pl.Series:
     if form.kind == "epoch":
         values = [None if value is None else repr(value) for value in values]
+    if form.kind == "array":
+        values = [None if value is None else array_text(value) for value in values]
     return pl.Series(form.name, values, dtype=_TYPES[form.kind], strict=True)

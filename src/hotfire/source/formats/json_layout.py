@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
-from hotfire.contract.model import Field
+from hotfire.contract.model import Field, Type
 
-Kind = Literal["text", "integer", "number", "boolean", "epoch"]
-"""What a JSON value must be: text, a whole number, any number, true or false, an instant written as a number."""
+Kind = Literal["text", "integer", "number", "boolean", "epoch", "array"]
+"""What a JSON value must be: text, a whole number, any number, true or false, an instant written as a number, an array."""
 
 Path: TypeAlias = tuple[str, ...]
 """The keys that lead to a value, outermost first."""
@@ -27,11 +27,11 @@ _ACCEPTS: Mapping[Kind, tuple[Any, ...]] = {
     "number": (float,),
     "boolean": (bool,),
     "epoch": (_Int, float),
+    "array": (list,),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """One field: the kind of its value, the name of its column in the frame, and its place among the fields."""
 
     field: Field
@@ -40,8 +40,7 @@ class Form:
     order: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One key of an object: the forms its value may have, and the object it may be."""
 
     key: str
@@ -53,8 +52,7 @@ class Slot:
         return self.forms + (tuple(form for slot in self.inner.slots for form in slot.below()) if self.inner else ())
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """One level of the object: its slots, and the Struct whose attributes are these slots, and then the extras.
 
     Attributes:
@@ -68,8 +66,7 @@ class Shape:
     has_extras: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """A whole record: its forms in the order of the fields, its shape, and what decodes it in one step."""
 
     forms: tuple[Form, ...]
@@ -94,6 +91,8 @@ def fits(kind: Kind, value: object) -> bool:
             return found is bool
         case "number" | "epoch":
             return found is int or found is float
+        case "array":
+            return found is list
 
 
 @lru_cache(maxsize=64)
@@ -110,7 +109,8 @@ def _layout(fields: tuple[Field, ...], extras: frozenset[Path]) -> Layout:
 def _kind(field: Field) -> Kind:
     if field.type in ("timestamp", "date"):
         return "text" if field.format == "iso" else "epoch"
-    return {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}[field.type]  # type: ignore[return-value]  # mypy widens the values of a literal mapping to str
+    kinds: Mapping[Type, Kind] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
+    return kinds.get(field.type, "array")
 
 
 def _shape(forms: Sequence[tuple[list[str], Form]], extras: Collection[Path]) -> Shape:

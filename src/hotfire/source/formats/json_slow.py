@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from msgspec import Struct, field
+
+from hotfire.contract.nested import array
 from hotfire.rows import Fault
 from hotfire.source.formats.json_coerced import coerced, epoch, whole
 from hotfire.source.formats.json_layout import Form, Kind, Path, Shape, Slot
@@ -33,6 +35,7 @@ _WANTED: dict[Kind, str] = {
     "number": "a number",
     "boolean": "true or false",
     "epoch": "a number",
+    "array": "an array of what can be stored",
 }
 
 
@@ -48,8 +51,7 @@ class _Fraction(str):
     __slots__ = ()
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """What judging found, over some records, in their order.
 
     Attributes:
@@ -63,8 +65,7 @@ class Findings:
     keys: Counter[Path] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What judging found in one record: faults and coercions by the place of their field, and keys of no field."""
 
     faults: list[tuple[int, str, str, str]] = field(default_factory=list)
@@ -194,6 +195,8 @@ def _read(kind: Kind, value: Any) -> Any:
             return _float(value) if found in (_Integer, _Fraction) else None
         case "epoch":
             return epoch(value) if found in (_Integer, _Fraction) else None
+        case "array":
+            return array(compact(value)) if found is list else None
 
 
 def _float(text: str) -> float:

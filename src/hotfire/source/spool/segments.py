@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.source.spool.frames import MARKER_BYTES, Damage, Item, parse, torn
 
 _NAME = re.compile(rf"(\d{{20}})-([0-9a-f]{{{MARKER_BYTES * 2}}})\.segment")
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """One file: the spool's bytes from offset `base` to `end`."""
 
     path: Path
@@ -23,8 +24,7 @@ class Segment:
     marker: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Something of a spool that is not as it was written: in which file, from which of its bytes, how many, and what."""
 
     path: Path

@@ -8,12 +8,13 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.errors import OwnedElsewhere
 from hotfire.source.spool.frames import HEADER_BYTES, MARKER_BYTES, MOST_FACTS, Item, encoded
@@ -29,8 +30,7 @@ _sync = getattr(os, "fdatasync", os.fsync)
 _BLANK = b" \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolLimits:
+class SpoolLimits(Struct, frozen=True):
     """How large a spool may become.
 
     Attributes:
@@ -42,8 +42,7 @@ class SpoolLimits:
     max_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolState:
+class SpoolState(Struct, frozen=True):
     """A spool in numbers: bytes on disk, bytes that wait for a commit, payloads taken, and fsyncs that took them."""
 
     disk_bytes: int
@@ -59,8 +58,7 @@ def _begun() -> Future[None]:
     return future
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """Payloads that one fsync makes durable, and what their senders wait for."""
 
     payloads: list[tuple[bytes, bytes]] = field(default_factory=list)
