@@ -32,7 +32,7 @@ Run = Callable[..., Any]
 def interrupt(folder: Path, place: Path) -> None:
     """Leave what a process leaves that is killed after planning a batch and before committing it."""
     with Workspace(load(folder, {}, {})) as workspace:
-        workspace.store.start_job("killed", "ingest", "events")
+        workspace.store.jobs.start("killed", "ingest", "events")
         contract = workspace.prepare("events")
         flow, source = workspace.ingest_flow(contract, "killed", [str(place)])
         checkpoint = workspace.store.open("events", "live")

@@ -10,9 +10,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hotfire.cli.command import Command
-from hotfire.cli.ingest import Tally
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, table
+from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
@@ -204,8 +204,8 @@ def _up_runs(workspace: Workspace) -> bool:
     try:
         workspace.store.own()
     except OwnedElsewhere:
-        running = [one for one in workspace.store.query("jobs", page=9).rows(named=True) if one["status"] == "running"]
-        if not running or running[0]["command"] != "up":
+        jobs = workspace.store.query("jobs", page=99).rows(named=True)
+        if not any((one["command"], one["status"]) == ("up", "running") for one in jobs):
             raise
         return True
     return False

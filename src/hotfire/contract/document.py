@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -90,15 +88,6 @@ def read_document(file: str, text: str) -> Document:
 def _composed(text: str) -> yaml.Node | None:
     """The nodes of a text, which nobody changes. Texts are read twice: whose they are is asked first."""
     return yaml.compose(text, Loader=yaml.SafeLoader)
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A suggestion for a name that is not known: the nearest known one, or all of a few."""
-    known = list(names)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
 def _unreadable(file: str, line: int, message: str) -> Document:

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.duration import duration_ns
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError
 
 T = TypeVar("T")

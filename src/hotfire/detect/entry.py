@@ -11,9 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hotfire import units
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.duration import duration_ns
 from hotfire.contract.formulas import column_types, judge_boolean
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.messages import OWN, fields_of
 from hotfire.detect.model import AT_ONCE, Delays, Level, Rule
 from hotfire.errors import ContractError, UserError

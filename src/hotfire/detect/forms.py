@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from hotfire.contract.document import did_you_mean
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.entry import Entry, Scale
 from hotfire.findings import SEVERITIES
 

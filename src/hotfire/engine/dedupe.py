@@ -112,18 +112,15 @@ def sort_out(
     return Sorted(
         stored.drop(_ADDED),
         numbers.filter(duplicate).to_list(),
-        [
-            Fault(
-                numbers[at],
-                "key.conflict",
-                shown(contract, contract.identity, rows.select(contract.identity).row(at)),
-                why,
-            )
-            for at, why in conflict.items()
-        ],
+        [_conflict(contract, rows, at, why) for at, why in conflict.items()],
         touched.drop("floor_ns", "shard"),
         memory.advance(assets, run),
     )
+
+
+def _conflict(contract: Contract, rows: pl.DataFrame, at: int, why: str) -> Fault:
+    identity = rows.select(contract.identity).row(at)
+    return Fault(rows["row_no"][at], "key.conflict", shown(contract, contract.identity, identity), why)
 
 
 def _with_clocks(

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from hotfire.contract.document import Document, did_you_mean, read_document
+from hotfire.contract.document import Document, read_document
 from hotfire.contract.duration import duration_ns
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError, UserError
 from hotfire.simulate.faults import DELAYS, MALFORMED, SHARES, Catalogue, Given, Kind, Plan, Window
 from hotfire.simulate.model import FaultFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from hotfire.alarm.flood import Pending, Sent
 from hotfire.alarm.notices import Notice
@@ -21,10 +21,11 @@ class Row(Struct):
     error: str = ""
 
 
-class ListOutbox(Struct):
+class ListOutbox:
     """Implements `protocols.Outbox`; rows by key, in the order in which they were put in."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
 
     def put(self, notices: Iterable[Notice]) -> None:
         """As a commit does."""

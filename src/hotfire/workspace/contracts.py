@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotfire.contract.model import dump, load
 from hotfire.errors import ContractError, UserError
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ def compiled_contract(folder: Path, stream: str, texts: Sequence[tuple[str, str]
     Raises:
         ContractError: it is not well written.
     """
-    from hotfire.contract import odcs
-
     home = folder / "data" / "cache"
     kept = home / f"contract-{stream}-{_fingerprint(texts)}.bin"
     if (compiled := _intact(kept)) is not None:
         with suppress(ContractError):  # of another build under the same version number
-            return odcs.load(compiled)
-    contract = odcs.compile_contract(texts)
-    _keep(kept, odcs.dump(contract))
+            return load(compiled)
+    from hotfire.contract.odcs import compile_contract  # here, for it is seldom needed
+
+    contract = compile_contract(texts)
+    _keep(kept, dump(contract))
     return contract
 
 
@@ -86,3 +87,15 @@ def _keep(kept: Path, compiled: bytes) -> None:
             part.replace(kept)
         finally:
             part.unlink(missing_ok=True)
+
+
+def same_identity(used: Contract, contract: Contract) -> None:
+    """Whether rows under both can stand in one table. ContractError where they are told apart by other columns."""
+    for what in ("kind", "identity", "revision"):
+        old, new = getattr(used, what), getattr(contract, what)
+        if old != new:
+            shown = [value if isinstance(value, str) else ", ".join(value or ["none"]) for value in (old, new)]
+            raise ContractError(
+                f"{contract.stream} holds rows under the {what} {shown[0]}; the contract now says {shown[1]}.",
+                "Take the change back, or begin a stream under another name.",
+            )

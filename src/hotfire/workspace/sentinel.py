@@ -1,4 +1,4 @@
-"""What only the wall clock can tell: assets that have fallen silent. And what looks, and sends notices, beside streams."""
+"""What only the wall clock can tell: silent assets, frozen sources. And what looks, and sends notices, beside streams."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from hotfire.clock import iso
 from hotfire.errors import HotfireError
 from hotfire.findings import Change, Condition
 from hotfire.notify.outbox import Sender
+from hotfire.workspace.frozen import Standing, observe
 from hotfire.workspace.notify import notifiers
 from hotfire.workspace.rules import Rules
 from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:
     from hotfire.detect.model import Rule
+
+Stands = Callable[[str, Standing], None]
 
 _GRACE_NS = 2_000_000_000
 """What rows may take from their source to the store before their asset counts as silent."""
@@ -25,18 +28,26 @@ _DRAIN_S = 5.0
 
 
 class WallClock:
-    """What the wall clock shows of the streams of a workspace."""
+    """What the wall clock shows of the streams of a workspace.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    Args:
+        stands: is told how each web API is doing, with its stream.
+    """
+
+    def __init__(self, workspace: Workspace, stands: Stands = lambda _stream, _standing: None) -> None:
+        self._workspace, self._stands = workspace, stands
         self._rules: dict[tuple[str, str], list[Rule]] = {}
 
     def look(self) -> None:
         """Write down what it shows now."""
         store, now_ns = self._workspace.store, self._workspace.clock.now_ns()
         for stream in self._workspace.settings.streams:
-            for name, change in self.silent(stream, now_ns):
-                store.alarms.observe(stream, name, change)
+            if store.major(stream) is not None:
+                for name, change in self.silent(stream, now_ns):
+                    store.alarms.observe(stream, name, change)
+                asked = observe(self._workspace, stream)
+                if asked is not None:
+                    self._stands(stream, asked)
 
     def silent(self, stream: str, now_ns: int) -> Iterator[tuple[str, Change]]:
         """The assets of a stream that are silent, each silence with a name of its own.
@@ -77,10 +88,11 @@ class Sentinel:
     Args:
         opened: opens the workspace: the store that this process owns, by a connection of its own.
         log: a structlog logger: for notices of kind `log`, and for what keeps it from looking.
+        stands: is told how each web API is doing, with its stream.
     """
 
-    def __init__(self, opened: Callable[[], Workspace], log: Any) -> None:
-        self._opened, self._log = opened, log
+    def __init__(self, opened: Callable[[], Workspace], log: Any, stands: Stands) -> None:
+        self._opened, self._log, self._stands = opened, log, stands
         self._sender: Sender | None = None
         self._stop = Event()
         self._thread = Thread(target=self._go, name="sentinel", daemon=True)
@@ -121,7 +133,7 @@ class Sentinel:
                 self._stop.wait(_AGAIN_S)
 
     def _watch(self, workspace: Workspace) -> None:
-        clock = WallClock(workspace)
+        clock = WallClock(workspace, self._stands)
         while True:
             clock.look()
             if self._stop.is_set():

@@ -223,6 +223,27 @@ def test_all_that_wait_for_somebody(workspace: Workspace) -> None:
     assert [one.point[1] for one in unacknowledged(workspace, [STREAM], "h*", "[a-c]")] == ["a"]
 
 
+def test_many_at_once_are_judged_one_by_one(workspace: Workspace) -> None:
+    """Each has its own answer and its own event; what somebody else was quicker with is refused."""
+    for number in range(40):
+        happens(workspace, 10, point(f"asset {number:02}"))
+    wanted = unacknowledged(workspace, [STREAM], "*", "*")
+    quicker = done(workspace, "hot@asset 07", "ack").meant.alarm_id
+    came = act(workspace, wanted, Wish("ack", "noa", "all of them"))
+    assert [one.meant for one in came] == wanted
+    assert {one.why for one in came} == {"", "It is acknowledged already."}
+    assert [one.meant.alarm_id for one in came if one.status == "refused"] == [quicker]
+    notes = {one.alarm.alarm_id: one.acknowledgement for one in alarms(workspace)}
+    assert {one.alarm.alarm_id: one.state for one in came if one.alarm} == dict.fromkeys(notes, "ACK_ALARM")
+    said = [(name == quicker, note.who, note.comment) for name, note in notes.items() if note]
+    assert sorted(said) == [(False, "noa", "all of them")] * 39 + [(True, "mia", "because")]
+
+
+def test_nothing_to_do_is_done(workspace: Workspace) -> None:
+    """No alarm waits, and nothing is asked for."""
+    assert act(workspace, [], Wish("ack", "noa")) == []
+
+
 @pytest.mark.parametrize("what", ["ack", "shelve", "suppress", "reset", "out_of_service"])
 def test_what_is_over_is_left_alone(workspace: Workspace, what: str) -> None:
     """Named by its id nothing is done to it, nor is another one begun in its place."""
