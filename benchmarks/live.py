@@ -78,7 +78,9 @@ def _baseline(folder: Path, options: argparse.Namespace) -> Figures:
     time.sleep(1)
     child.kill()
     child.wait()
-    rows = sqlite3.connect(database).execute("SELECT e.timestamp, b.committed_at_ns FROM events e JOIN batches b USING (batch)")
+    rows = sqlite3.connect(database).execute(
+        "SELECT e.timestamp, b.committed_at_ns FROM events e JOIN batches b USING (batch)"
+    )
     waits = sorted(at - ns for text, at in rows if (ns := _ns(text)) >= since)
     return tuple(waits[int(len(waits) * part)] / 1e6 for part in (0.5, 0.95, 0.99))  # type: ignore[return-value]
 

@@ -119,8 +119,8 @@ class Past:
     def discard(self, chance: random.Random) -> None:
         with closing(self.stand.store()) as store:
             ids = store.query("quarantine_list", stream="", state="open", after=0, page=1000)["id"].to_list()
-            for one in chance.sample(ids, len(ids) // 2):
-                assert store.discard(one, "not ours")
+            chosen = chance.sample(ids, len(ids) // 2)
+            assert store.discard(chosen, "not ours") == {*chosen}
 
     def change(self, _: random.Random) -> None:
         """The next version of the contract comes into use."""

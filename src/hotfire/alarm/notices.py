@@ -128,7 +128,7 @@ def instant(at_ns: int) -> str:
     """An instant as ISO 8601 in UTC, with as many of nine decimals as it needs."""
     seconds, fraction = divmod(at_ns, 1_000_000_000)
     decimals = f".{fraction:09d}".rstrip("0") if fraction else ""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{decimals}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}{decimals}Z"
 
 
 def envelope(key: str, source: str, what: str, time: str, data: dict[str, Any], subject: str = "") -> str:

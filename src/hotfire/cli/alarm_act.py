@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hotfire.cli.alarm import called
+from hotfire.cli.alarm import called, told_document, told_lines
 from hotfire.cli.balance import chosen
 from hotfire.cli.command import Command
 from hotfire.cli.instant import lasting_ns
@@ -19,6 +19,7 @@ from hotfire.errors import UserError
 if TYPE_CHECKING:
     from hotfire.alarm.model import ActionName
     from hotfire.workspace.alarm_actions import Came
+    from hotfire.workspace.wiring import Workspace
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -147,7 +148,8 @@ def _one(what: ActionName, alarm: str, by: str | None, comment: str, for_ns: int
     with Workspace(settings_of()) as workspace:
         until_ns = None if for_ns is None else workspace.clock.now_ns() + for_ns
         came = act(workspace, [meant(workspace, alarm)], Wish(what, who, comment, until_ns))
-    return Answer(_document(what, came[0]), _lines(what, who, came), _code(came))
+        told = _told(workspace)
+    return Answer(_document(what, came[0]), [*_lines(what, who, came), *told], _code(came))
 
 
 def _all(by: str | None, comment: str, stream: str | None, rule: str, asset: str) -> Answer:
@@ -159,7 +161,16 @@ def _all(by: str | None, comment: str, stream: str | None, rule: str, asset: str
     who, streams = person(by), chosen(settings, stream)
     with Workspace(settings) as workspace:
         came = act(workspace, unacknowledged(workspace, streams, rule, asset), Wish("ack", who, comment))
-    return Answer([_document("ack", one) for one in came], _lines("ack", who, came), _code(came))
+        told = _told(workspace)
+    return Answer([_document("ack", one) for one in came], [*_lines("ack", who, came), *told], _code(came))
+
+
+def _told(workspace: Workspace) -> list[str]:
+    """Send the notices of what was done, where no other process does."""
+    from hotfire.cli.logs import logger
+    from hotfire.workspace.rounds import tell
+
+    return list(told_lines(told_document(tell(workspace, lambda: logger("alarm")))))
 
 
 def _said(reason: str) -> None:

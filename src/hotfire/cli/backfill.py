@@ -204,8 +204,8 @@ def _up_runs(workspace: Workspace) -> bool:
     try:
         workspace.store.own()
     except OwnedElsewhere:
-        running = [one for one in workspace.store.query("jobs", page=9).rows(named=True) if one["status"] == "running"]
-        if not running or running[0]["command"] != "up":
+        jobs = workspace.store.query("jobs", page=99).rows(named=True)
+        if not any((one["command"], one["status"]) == ("up", "running") for one in jobs):
             raise
         return True
     return False
@@ -217,7 +217,6 @@ def _wait(workspace: Workspace, stream: str, number: int) -> None:
 
     look_ns = workspace.clock.now_ns()
     while True:
-        workspace.store.refresh()
         row = workspace.store.query("backfill", stream=stream, number=number).row(0, named=True)
         if row["state"] == "done":
             return

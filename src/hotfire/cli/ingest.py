@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct, field
 
+from hotfire.cli.alarm import told_document, told_lines
 from hotfire.cli.command import Command
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
 from hotfire.cli.place import shown_place
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
     from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
+    from hotfire.notify.outbox import Standing
     from hotfire.rows import Counts, Fault, Outcome, Rejected
     from hotfire.source.several import Several
+    from hotfire.workspace.rules import Rules
     from hotfire.workspace.wiring import Workspace
 
 _SHOWN = 6
@@ -74,6 +77,8 @@ def ingest(
         def opened() -> Flow:
             flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
             sources.append(source)
+            if (trouble := workspace.rules[stream].trouble) is not None:
+                one.log.warning("rules_broken", stream=stream, error=trouble.what, do=trouble.do)
             return flow
 
         def watch(outcome: Outcome) -> None:
@@ -82,14 +87,15 @@ def ingest(
 
         if follow:
             give_back()
-        with stopping() if follow else nullcontext() as stop:
+        with stopping() if follow else nullcontext() as stop, _telling(one) if follow else nullcontext():
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
         if not follow:
             retain(workspace.idle_flow(contract, one.job_id))
         tally.cleared += rows_cleared(workspace.store, stream)
         for problem in sources[-1].problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
-        return _summary(one, contract, tally, sources[-1], dry_run=dry_run)
+        told = {} if dry_run else _told(one)
+        return _summary(one, contract, tally, sources[-1], told, dry_run=dry_run)
 
 
 def _until(stop: Event, sources: Sequence[Several]) -> Pace:
@@ -101,6 +107,24 @@ def _until(stop: Event, sources: Sequence[Several]) -> Pace:
         return not stop.is_set()
 
     return go_on
+
+
+def _telling(one: Job) -> AbstractContextManager[None]:
+    """Notices are sent as they come, where anybody is to be told."""
+    if not one.workspace.settings.notify:
+        return nullcontext()
+    from hotfire.workspace.rounds import telling
+
+    return telling(one.workspace, one.log)
+
+
+def _told(one: Job) -> Mapping[str, Standing]:
+    """Send what is to be told of what has come; how each target was doing."""
+    if not one.workspace.settings.notify:
+        return {}
+    from hotfire.workspace.rounds import tell
+
+    return tell(one.workspace, lambda: one.log)
 
 
 class Tally(Struct):
@@ -150,9 +174,12 @@ class Tally(Struct):
         return dict(sorted(self.checks.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry_run: bool) -> Answer:
-    problems = source.problems
-    status = "partial" if problems else "done"
+def _summary(
+    one: Job, contract: Contract, tally: Tally, source: Several, told: Mapping[str, Standing], *, dry_run: bool
+) -> Answer:
+    problems, rules = source.problems, one.workspace.rules[one.stream]
+    troubles = [*problems, *([rules.trouble] if rules.trouble else [])]
+    status = "partial" if troubles else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.raised:
@@ -161,18 +188,20 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
         document["finished"] = tally.finished
     if tally.cleared:
         document["cleared"] = tally.cleared
+    if told:
+        document["told"] = told_document(told)
     if dry_run:
         document["dry_run"] = True
-    if problems:
-        document["problems"] = [{"error": problem.what, "do": problem.do} for problem in problems]
+    if troubles:
+        document["problems"] = [{"error": trouble.what, "do": trouble.do} for trouble in troubles]
     one.summary = document
     nothing = "" if document["received"] or problems else _why_nothing(one.workspace, contract)
-    lines = [*_lines(tally, document, problems), *([nothing] if nothing else [])]
+    lines = [*_lines(tally, document, problems), *_of_rules(rules), *([nothing] if nothing else [])]
     if dry_run:
         lines.append("Dry run: nothing was changed.")
     else:
         lines += _next(one.workspace, one.stream, tally)
-    return Answer(document, lines, 2 if problems else 0)
+    return Answer(document, lines, 2 if troubles else 0)
 
 
 def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserError]) -> Iterator[str]:
@@ -193,8 +222,18 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         worst = max(tally.raised, key=SEVERITIES.index)
         see = "" if document.get("dry_run") else f": {hint('alarm list')}"
         yield f"  {counted(len(tally.raised), 'condition')} raised, the worst {worst}{see}"
+    yield from (f"  {line}" for line in told_lines(document.get("told", ())))
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
+
+
+def _of_rules(rules: Rules) -> Iterator[str]:
+    """What is wrong with the rules files, or not meant so."""
+    if rules.trouble:
+        yield f"Rules not taken: {rules.trouble.what} {rules.trouble.do}".rstrip()
+        yield f"  those before them hold on; all that is wrong: {hint('contract lint')}"
+    for one in rules.warnings:
+        yield f"  look at {one.file}:{one.line}: {one.field}: {one.message}"
 
 
 def _example(fault: Fault, row: Rejected) -> tuple[str, str]:

@@ -95,10 +95,15 @@ class Job(Struct):
 
 
 @contextmanager
-def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
-    """Run the body as a job. However the body ends, the store knows it; only a killed process leaves it `running`."""
-    workspace.store.own()
-    workspace.store.bury_jobs()
+def job(workspace: Workspace, command: str, stream: str, *, owns: bool = True) -> Iterator[Job]:
+    """Run the body as a job. However the body ends, the store knows it; only a killed process leaves it `running`.
+
+    Args:
+        owns: the store, and so exit 3 where another process does; False: it works beside that.
+    """
+    if owns:
+        workspace.store.own()
+        workspace.store.bury_jobs()
     started = workspace.clock.now_ns()
     stamp = iso(started)[:19].replace("-", "").replace(":", "")
     one = Job(workspace, f"{stamp}-{secrets.token_hex(3)}", command, stream, started)

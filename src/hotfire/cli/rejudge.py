@@ -12,6 +12,7 @@ from hotfire.cli.command import Command
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import Answer, counted, hint, printable
 from hotfire.cli.workspace import complete_stream, settings_of
+from hotfire.clock import iso
 from hotfire.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _SHOWN = 12
 def rejudge(stream: str, since: str | None, until: str | None) -> Answer:
     """Judge a stream's past by today's rules, as a new revision of its conditions.
 
-    The revisions before it stay, and so does every alarm: the past pages no one.
+    The revisions before it stay, and so does every alarm: the past pages no one. May run while the stream goes on: it
+    judges what is committed when it begins.
     """
     from hotfire.cli.jobs import job
     from hotfire.workspace.rejudges import rejudge_stream
@@ -38,7 +40,7 @@ def rejudge(stream: str, since: str | None, until: str | None) -> Answer:
     since_ns, until_ns = bound_ns("--since", since), bound_ns("--until", until)
     if since_ns is not None and until_ns is not None and since_ns >= until_ns:
         raise UserError(f"There is no time from {since} to {until}.", "--since is before --until.")
-    with Workspace(settings) as workspace, job(workspace, "rejudge", stream) as one:
+    with Workspace(settings) as workspace, job(workspace, "rejudge", stream, owns=False) as one:
         revision, came = rejudge_stream(workspace, stream, one.job_id, since_ns, until_ns)
         changed = came.difference
         counts = {"rows": came.rows, "before": len(came.before), "after": len(came.after)}
@@ -58,8 +60,6 @@ def _lines(document: dict[str, Any], changed: Difference) -> Iterator[str]:
     marked = [("+", one, one.severity) for one in changed.added] + [("-", one, one.severity) for one in changed.removed]
     marked += [("~", one, f"{before.severity} -> {one.severity}") for before, one in changed.changed]
     for mark, one, severity in marked[:_SHOWN]:
-        from hotfire.clock import iso
-
         said = f"{mark} {iso(one.raised_at_ns)}  {one.asset}  {one.rule}  {severity}  {printable(one.message, 90)}"
         yield said.rstrip()
     if len(marked) > _SHOWN:

@@ -133,12 +133,12 @@ class Memory(Struct, frozen=True):
 
 def identities(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's identity, stable within one process."""
-    return rows.select(contract.identity).hash_rows().to_numpy()
+    return pl.DataFrame([rows[name] for name in contract.identity]).hash_rows().to_numpy()
 
 
 def contents(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's contract columns, independent of the identity's hash."""
-    return rows.select(column.storage for column in contract.columns).hash_rows(seed=7).to_numpy()
+    return pl.DataFrame([rows[column.storage] for column in contract.columns]).hash_rows(seed=7).to_numpy()
 
 
 def sorted_run(ids: NDArray[np.uint64], held: NDArray[np.uint64], codes: pl.Series, times: pl.Series) -> Run:

@@ -71,7 +71,8 @@ def rejudged(
         for change in one.take(some):
             held = change.condition
             key = (some.shard, held.rule, held.asset, held.channel, held.number)
-            batches.setdefault(key, _batch(contract, some, change))
+            if key not in batches:
+                batches[key] = _batch(contract, some, change)
     found = [Entry(key[0], batches[key], condition) for key, condition in one.found.items()]
     kept = tuple(before)
     return Rejudged(kept, tuple(revised(kept, found, *bounds)), dict(coverage.reach), coverage.rows)

@@ -86,6 +86,19 @@ def arrived(
             yield Arrived(shard, repair, remembered, some, read.rows(shard, some))
 
 
+def committed(rows: pl.DataFrame, store: Store, stream: str) -> pl.DataFrame:
+    """Those rows of the lake whose batches are committed: rows that are kept only there come before their commit.
+
+    Args:
+        rows: with `shard` and `batch_seq`.
+    """
+    upto = store.query("shards", stream=stream).select(
+        pl.col("shard").cast(pl.String), pl.col("committed_seq").cast(pl.Int64)
+    )
+    known = rows.join(upto, on="shard", how="left", maintain_order="left")
+    return known.filter(pl.col("batch_seq") <= pl.col("committed_seq")).drop("committed_seq")
+
+
 def remembered_as(shard: str, span: Span) -> str:
     """Under which name detectors remember the assets of a batch: its shard; each backfill remembers for itself."""
     if shard != BACKFILL or not span.parts:

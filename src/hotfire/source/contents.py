@@ -71,7 +71,8 @@ class TextFile:
         data = self._carry if self._carry_at == offset else b""
         pieces: list[bytes] = []
         while True:
-            want = min(max(_BLOCK, len(data)), self.size - offset - len(data))
+            enough = not pieces and len(data) >= _BLOCK  # left over from the last batch: to be used up first
+            want = 0 if enough else min(max(_BLOCK, len(data)), self.size - offset - len(data))
             block = self._bytes.read(offset + len(data), want) if want > 0 else b""
             data = data + block if data else block
             ended = len(block) < want or offset + len(data) >= self.size

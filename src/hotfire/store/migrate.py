@@ -43,5 +43,6 @@ def _apply(connection: Connection, upto: int) -> None:
     texts = [connection.dialect.translated(text) for number, text in migrations() if present < number <= upto]
     for statement in (one for text in texts for one in text.split(";\n") if one.strip()):
         connection.query(statement)
-    connection.set_schema_number(max(present, upto))
+    if present < upto:
+        connection.set_schema_number(upto)
     connection.commit()

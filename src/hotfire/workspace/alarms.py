@@ -11,9 +11,9 @@ from msgspec import Struct, field
 
 from hotfire.alarm.life import is_over, state_of
 from hotfire.alarm.model import Action, Alarm, AlarmState, EventName
+from hotfire.alarm.notices import rank
 from hotfire.clock import iso
 from hotfire.errors import UserError
-from hotfire.findings import SEVERITIES
 
 if TYPE_CHECKING:
     from hotfire.workspace.wiring import Workspace
@@ -184,11 +184,6 @@ def whole_document(one: Shown) -> dict[str, Any]:
         for each in one.asked
     ]
     return {**document(one.listed), "events": events, "asked": asked}
-
-
-def rank(severity: str) -> int:
-    """How bad a severity is, from 0."""
-    return SEVERITIES.index(severity)
 
 
 def _alarm(text: str) -> Alarm:

@@ -108,7 +108,6 @@ def _saved_store(workspace: Workspace, folder: Path) -> Iterator[OperationalStor
             opened.enter_context(store.steady())
         store.save(folder)
         if isinstance(store, SqliteStore):
-            store.refresh()  # the log of writes would grow as long as anything read is held on to
             store = SqliteStore(folder / SAVED, workspace.clock)
             opened.callback(store.close)
         yield store

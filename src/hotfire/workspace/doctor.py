@@ -20,7 +20,7 @@ from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Counts, Plan
 from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
-from hotfire.workspace.watchers import notices_seen, rules_seen
+from hotfire.workspace.watchers import notices_seen, rules_seen, warning_count
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -146,7 +146,7 @@ def _contract(workspace: Workspace, stream: str) -> tuple[Looked, Contract | Non
     errors = [remark for remark in remarks if remark.level == "error"]
     if errors:
         return Looked(name, ok=False, detail=errors[0].error().what, do=f"hotfire contract lint {stream}"), contract
-    warned = f", {len(remarks)} warning{'s' * (len(remarks) > 1)}: hotfire contract lint {stream}" if remarks else ""
+    warned = f", {warning_count(remarks, stream)}" if remarks else ""
     return Looked(name, ok=True, detail=f"version {contract.version}{warned}"), contract
 
 

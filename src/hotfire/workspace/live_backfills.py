@@ -71,7 +71,6 @@ class LiveBackfills:
             while not self._stop.wait(_LOOK_S):
                 for stream in own.settings.streams:
                     found = self._due(stream, errands(own.store, stream))
-                    own.store.refresh()  # while anything read is held on to, the store's log of writes grows
                     if found is not None and not self._stop.is_set():
                         self._do(own, stream, found)
 

@@ -35,9 +35,8 @@ class WallClock:
         """Write down what it shows now."""
         store, now_ns = self._workspace.store, self._workspace.clock.now_ns()
         for stream in self._workspace.settings.streams:
-            if store.major(stream) is not None:
-                for name, change in self.silent(stream, now_ns):
-                    store.alarms.observe(stream, name, change)
+            for name, change in self.silent(stream, now_ns):
+                store.alarms.observe(stream, name, change)
 
     def silent(self, stream: str, now_ns: int) -> Iterator[tuple[str, Change]]:
         """The assets of a stream that are silent, each silence with a name of its own.
@@ -55,9 +54,10 @@ class WallClock:
 
     def _no_data(self, stream: str) -> list[Rule]:
         """The rules about assets as a whole being silent."""
-        contract, store = self._workspace.contract_in_use(stream), self._workspace.store
+        store = self._workspace.store
         entered = store.query("rules_entered", stream=stream)["hash"].to_list()
-        if contract.kind == "entity" or not entered:
+        contract = self._workspace.contract_in_use(stream) if entered else None
+        if contract is None or contract.kind == "entity":
             return []
         key = (contract.hash, entered[-1])
         if key not in self._rules:
@@ -123,7 +123,6 @@ class Sentinel:
     def _watch(self, workspace: Workspace) -> None:
         clock = WallClock(workspace)
         while True:
-            workspace.store.refresh()
             clock.look()
             if self._stop.is_set():
                 return

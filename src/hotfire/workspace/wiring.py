@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from hotfire.rows import Backfill, Plan
     from hotfire.workspace.model import Settings
 
-
 PATIENCE_S, SUPERVISED_S = 15.0, 2.0
 """How long a command waits for a store that went away; where a stream is under supervision, that does it, and shows it."""
 
@@ -56,6 +54,9 @@ class Workspace(AbstractContextManager["Workspace"]):
     Args:
         dry_run: the store commits nothing, and no lake follows.
         spools: of the server that runs in this process, which owns the store.
+
+    Attributes:
+        rules: of streams whose flows were made.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._own_spools: dict[str, Spool] = {}
         self.clock = clock or SystemClock()
         self.dry_run = dry_run
+        self.rules: dict[str, Rules] = {}
         self._opened: list[Store | Source | Spool] = []
 
     @cached_property
@@ -135,7 +137,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             The flow, and its source, which tells its problems.
         """
         source = self._feed(contract, places, follow=follow)
-        return self._flow(contract, job_id, source), source
+        return self._flow(contract, job_id, source, lenient=True), source
 
     def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
         """A stream's quarantine on its way into the store."""
@@ -202,9 +204,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         while self._opened:
             self._opened.pop().close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _feed(
@@ -230,7 +230,9 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _spool_folder(self, stream: str) -> Path:
         return self.settings.data / "spool" / "http" / stream
 
-    def _flow(self, contract: Contract, job_id: str, source: Source, *, watched: bool = True) -> Flow:
+    def _flow(
+        self, contract: Contract, job_id: str, source: Source, *, watched: bool = True, lenient: bool = False
+    ) -> Flow:
         """A source on its way into the store, watched by the rules that hold now; else nothing new may come of it."""
         only = self.settings.stream(contract.stream).lake_only
         if only and contract.kind == "entity":
@@ -241,11 +243,12 @@ class Workspace(AbstractContextManager["Workspace"]):
         reread = partial(self.reread, contract)
         parts = (contract, source, self.store, self.lake, self.clock, job_id, reread, self.contract_of)
         retention_ns = self.settings.stream(contract.stream).retention_ns
-        rules = Rules(self.settings.folder, contract, self.store, lenient=self._spools is not None)
+        rules = Rules(self.settings.folder, contract, self.store, lenient=lenient or self._spools is not None)
         flow = Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns, ruleset_of=rules.of)
-        if contract.kind == "entity":
-            return flow
-        return replace(flow, ruleset=rules.current if watched else UNWATCHED)
+        if watched:
+            self.rules[contract.stream] = rules
+        telemetry = contract.kind == "telemetry"
+        return replace(flow, ruleset=rules.current if watched else UNWATCHED) if telemetry else flow
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries

@@ -136,7 +136,7 @@ def test_a_discarded_row_counts_and_a_repaired_one_does_not(bench: Path) -> None
     narrow.run(ListSource(ITEMS))
     before = narrow.digest()
     with closing(narrow.store()) as store:
-        store.discard(2, "not needed")
+        store.discard([2], "not needed")
     assert narrow.digest() == before
     Stand(bench, wide).repair()
     assert narrow.digest() == digest_of(ITEMS, contract=wide)
