@@ -220,7 +220,7 @@ class Looking(Struct, frozen=True):
         if not compares:
             return Look(plan, now, names, rows=len(lines), why=why)
         gone, missing = self._gone(records, stored)
-        now = msgspec.structs.replace(self._compared(now), missing=missing)
+        now = msgspec.structs.replace(self._compared(now), missing=missing, prints=(), latest_ns=None)
         name = self.answers.keep(msgspec.json.encode(gone)) if gone else ""
         return Look(plan, now, names, name, len(lines) + len(gone), why)
 
