@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from hotfire.contract.model import Contract
-from hotfire.contract.odcs import dump
+from hotfire.contract.model import Contract, dump
 from hotfire.source.files import FileSource
 from hotfire.testing.replica import replica
 from hotfire.testing.stand import Stand

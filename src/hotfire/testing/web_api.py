@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from hotfire.clock import Clock
 from hotfire.contract.model import Column, Contract
@@ -74,8 +75,7 @@ def flights(number: int, **collections: Any) -> dict[str, Any]:
     return {"launches": [*map(flight, range(number)), planned], **collections}
 
 
-@dataclass(slots=True)
-class MemoryBook:
+class MemoryBook(Struct):
     """Implements `source.rest.look.Book` without a store."""
 
     stored: set[Key] = field(default_factory=set)
@@ -91,8 +91,7 @@ class MemoryBook:
         self.kept, self.times = place, self.times + 1
 
 
-@dataclass(slots=True)
-class Asking:
+class Asking(Struct):
     """How a test asks a server: opens a source as each new process would.
 
     Args:

@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.errors import Outage, SourceChanged, UserError
@@ -73,8 +73,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What one look has brought.
 
     Attributes:
@@ -93,8 +92,7 @@ class Look:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Looking:
+class Looking(Struct, frozen=True):
     """How to look: the API, its settings, and what is known of the stream."""
 
     settings: RestSettings
