@@ -8,6 +8,7 @@ A figure is a ratio of whole processes in one run (median of the pairs), for mac
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import platform
 import shutil
@@ -17,10 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 
 from launches import ours, served, theirs
+
+from hotfire.testing.postgres import PostgresServer, binaries
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
@@ -125,6 +129,30 @@ def _ingest(template: str, stream: str, data: str, *, lake_only: bool = False) -
     return command
 
 
+def _postgres(folder: Path) -> Sequence[str]:
+    """W1 into a server of its own, which keeps running until the cases end; every run has a schema of its own."""
+    place = _workspace(folder, "fleet")
+    text = (place / "hotfire.toml").read_text(encoding="utf-8")
+    url = _server(folder).url(f"w1_{time.time_ns()}")
+    (place / "hotfire.toml").write_text(text.replace("sqlite:///data/hotfire.db", url), encoding="utf-8")
+    return [*HOTFIRE, "--workspace", str(place), "ingest", "events", "--from", str(folder / "events.jsonl"), "--json"]
+
+
+@cache
+def _server(folder: Path) -> PostgresServer:
+    programs = binaries()
+    if programs is None:
+        raise SystemExit("No PostgreSQL was found (`make setup` brings one).")
+    place = folder / "server"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    folder.chmod(0o755)
+    server = PostgresServer(place, programs)
+    server.start(shared_buffers="512MB", max_wal_size="4GB")
+    atexit.register(server.stop)
+    return server
+
+
 def _limited(folder: Path) -> Path:
     """A fresh workspace of turbofans with limits on all 21 sensors, two severities each, beside the rules it has."""
     place = _workspace(folder, "dyno")
@@ -188,6 +216,13 @@ CASES = (
         "W1 -> Delta only (bulk backfill)",
         ">= 4.2",
         _ingest("fleet", "events", "events.jsonl", lake_only=True),
+        _pydantic("events.jsonl"),
+    ),
+    Case(
+        "w1-postgresql-delta",
+        "W1 -> PostgreSQL (compound index) + Delta",
+        ">= 2.2",
+        _postgres,
         _pydantic("events.jsonl"),
     ),
     Case(

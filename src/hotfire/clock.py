@@ -34,5 +34,5 @@ class SystemClock:
 def iso(instant_ns: int) -> str:
     """An instant as ISO 8601 in UTC, with as many of nine decimals as it needs: `2026-01-01T00:00:00.5Z`."""
     seconds, fraction = divmod(instant_ns, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z" if fraction else f"{text}Z"

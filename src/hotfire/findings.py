@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 SEVERITIES = ("watch", "warning", "distress", "critical", "severe")
 """Severities of limits, conditions and alarms, mildest first (XTCE)."""
@@ -12,8 +13,7 @@ SEVERITIES = ("watch", "warning", "distress", "critical", "severe")
 FindingKind = Literal["level", "late", "range"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a detector says of one row of an asset.
 
     Attributes:
@@ -40,8 +40,7 @@ class Finding:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What people are told of a rule, and what its alarms do.
 
     Attributes:
@@ -55,8 +54,7 @@ class About:
     detector: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A rule being true of an asset, from one instant to another.
 
     Attributes:
@@ -80,8 +78,7 @@ class Condition:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A condition as a finding leaves it.
 
     Attributes:
@@ -95,8 +92,7 @@ class Change:
     about: About = field(default_factory=About)
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """What detection makes of one batch.
 
     Attributes:

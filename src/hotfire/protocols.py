@@ -101,7 +101,10 @@ class Source(Protocol):
 
 
 class Store(Protocol):
-    """The operational store. Every method is one transaction or a read; a failure leaves the store as it was."""
+    """The operational store. Every method is one transaction or a read; a failure leaves the store as it was.
+
+    A read sees what is committed at its moment, and holds on to nothing.
+    """
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
@@ -138,10 +141,6 @@ class Store(Protocol):
 
         Raises OwnedElsewhere where `epoch` is no longer that of the shard `owner`.
         """
-        ...
-
-    def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now."""
         ...
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
@@ -209,8 +208,12 @@ class Lake(Protocol):
         """
         ...
 
+    def retreat(self, stream: str, shard: str, upto: int) -> int:
+        """Take the shard's rows of batches after `upto` out and move the marker there, atomically; how many rows."""
+        ...
+
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
-        """As `Store.stored`, over the lake."""
+        """As `Store.stored`, over the lake, with `shard` and `batch_seq`."""
         ...
 
     def major(self, stream: str) -> int | None:

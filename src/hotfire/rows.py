@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from operator import add
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 
 from hotfire.findings import Watched
 
@@ -21,8 +24,7 @@ BOOKKEEPING = ("shard", "batch_seq", "row_no", "late", "corrected", "unknown_fie
 """Columns that every stream's table has beside the contract's: the arrival order, and the marks of a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One readable thing of a source (a file, a partition) and where reading of it goes on.
 
     Attributes:
@@ -44,8 +46,7 @@ Position = Mapping[str, Place]
 """Where reading of a source goes on: its places by key. A place that is not in it was never read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A half-open interval [place.offset, end) of one place, its number of records, and the facts that change with it."""
 
     place: Place
@@ -68,8 +69,7 @@ class Part:
         return replace(self, rows=self.read)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """What one batch reads: parts in the order of reading. Records are numbered through, from 0, as `row_no`."""
 
     parts: tuple[Part, ...]
@@ -84,8 +84,7 @@ class Span:
         return Span(tuple(part.whole() for part in self.parts))
 
 
-@dataclass(frozen=True, slots=True)
-class Backfill:
+class Backfill(Struct, frozen=True):
     """What is brought in apart from live.
 
     Attributes:
@@ -97,8 +96,7 @@ class Backfill:
     intervals: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """One batch, fixed before any effect: reading it again gives the same rows, judged by the same contract.
 
     Attributes:
@@ -123,8 +121,7 @@ class Plan:
     rules: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One check that one record broke.
 
     Attributes:
@@ -140,8 +137,7 @@ class Fault:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(Struct, frozen=True):
     """A value that was out of range and was nulled, clamped or coerced; the row is stored without it."""
 
     row_no: int
@@ -151,8 +147,7 @@ class Correction:
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """Records as columns, before any check but those of form and type.
 
     Attributes:
@@ -175,8 +170,7 @@ class Decoded:
     deleted: pl.DataFrame | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a contract says of a batch. Every record is in exactly one of `rows` and `rejected`.
 
     Attributes:
@@ -192,8 +186,7 @@ class Verdict:
     corrections: list[Correction]
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A record on its way into quarantine, whole.
 
     Attributes:
@@ -211,8 +204,7 @@ class Rejected:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """The conservation equation of one batch, and its marks. In a repair, `moved` stands in for `received`."""
 
     received: int = 0
@@ -229,11 +221,10 @@ class Counts:
         return self.received + self.moved == self.stored + self.duplicate + self.superseded + self.quarantined
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        return Counts(*map(add, astuple(self), astuple(other)))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """Everything one batch changes, written in one transaction. The one argument of `Store.commit`.
 
     Attributes:
@@ -259,8 +250,7 @@ class Outcome:
     inserted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Clearing:
+class Clearing(Struct, frozen=True):
     """Which rows may leave the operational store: those that are old, and that the lake holds.
 
     Attributes:
@@ -280,16 +270,14 @@ class Clearing:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
+class Cleared(Struct, frozen=True):
     """How many rows have left the store, and from which asset on there may be more; None: there are none."""
 
     rows: int = 0
     asset: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """Where a shard stands: its last committed batch, where its source goes on, and a plan without a commit."""
 
     stream: str

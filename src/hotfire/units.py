@@ -12,10 +12,11 @@ import difflib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hotfire.errors import UserError
 
@@ -161,8 +162,7 @@ _FACTOR = re.compile(
 _OWN_KINDS = {"radian": "angle", "bit": "information"}
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(Struct, frozen=True):
     """`value * factor + offset`, exact until it is rounded to float64 once."""
 
     factor: Fraction

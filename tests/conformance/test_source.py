@@ -183,4 +183,4 @@ class TestQuarantine(SourceSuite):
 
     def spoil(self) -> None:
         with closing(self._stand.store()) as store:
-            store.discard(3, "spoiled")
+            store.discard([3], "spoiled")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hotfire.testing.receiver import Reply, receiver
 
 Run = Callable[..., Any]
 Up = Callable[..., AbstractContextManager[Any]]
@@ -54,11 +58,26 @@ def rules(ws: Path, version: int = 1, *, limit: float = 800, latch: str = "false
     )
 
 
-def take(run: Run, ws: Path, name: str, lines: list[str]) -> None:
+def take(run: Run, ws: Path, name: str, lines: list[str]) -> dict[str, Any]:
     """Ingest readings from a new file."""
     (ws / f"{name}.csv").write_text("\n".join([HEADER, *lines, ""]), "utf-8")
     ran = run("ingest", STREAM, "--from", f"{name}.csv", "--json", cwd=ws)
     assert (ran.code, ran.document["quarantined"]) == (0, 0), ran.out + ran.err
+    found: dict[str, Any] = ran.document
+    return found
+
+
+def tell(ws: Path, url: str) -> None:
+    """Have somebody told of alarms."""
+    settings = ws / "hotfire.toml"
+    more = f'\n[[notify]]\nname = "ops"\nkind = "webhook"\nurl = "{url}"\n'
+    settings.write_text(settings.read_text("utf-8") + more, "utf-8")
+
+
+def now(second: int, temperature: float) -> str:
+    """A reading of this minute."""
+    at = datetime.now().astimezone() + timedelta(seconds=second - 30)
+    return f"TRE-004,{at.isoformat(timespec='milliseconds')},{second},steady,200,95,{temperature},90"
 
 
 @pytest.fixture(scope="module")
@@ -284,18 +303,115 @@ def test_the_sentinel_says_by_its_exit_code_whether_to_look(run: Run, faults: Pa
     assert (quiet.code, quiet.document["alarms"]) == (0, [])
 
 
-def test_the_sentinel_sends_what_is_to_be_told(run: Run, stand: Path) -> None:
-    """Where nobody else does: a notice of what is still new, once."""
-    settings = stand / "hotfire.toml"
-    settings.write_text(settings.read_text("utf-8") + '\n[[notify]]\nname = "all"\nkind = "log"\n', "utf-8")
-    now = datetime.now().astimezone()
-    at = now.isoformat(timespec="milliseconds")
-    take(run, stand, "now", [f"TRE-004,{at},1,steady,200,95,900,90"])
-    looked = run("sentinel", "--json", cwd=stand)
-    told = looked.document["told"]
-    assert [(one["target"], one["sent"], one["error"]) for one in told] == [("all", 1, "")]
-    assert "TRE-004 is 900 degC hot" in looked.err
-    assert run("sentinel", "--json", cwd=stand).document["told"][0]["sent"] == 0
+def test_notices_go_out_before_a_command_ends(run: Run, stand: Path) -> None:
+    """What ingest raises, and what an acknowledgement ends: each once. Where nothing is to be told nothing is said."""
+    with receiver() as server:
+        tell(stand, server.url)
+        assert "told" not in take(run, stand, "cold", [now(0, 600)])
+        told = take(run, stand, "hot", [now(1, 900)])["told"]
+        assert [(one["target"], one["sent"], one["error"]) for one in told] == [("ops", 1, "")]
+        assert "told" not in take(run, stand, "back", [now(2, 600)])
+        acknowledged = run("alarm", "ack", "hot@TRE-004", "--by", "mia", cwd=stand)
+        assert acknowledged.out.splitlines()[-1] == "told ops of 1 notice"
+        assert run("sentinel", "--json", cwd=stand).document["told"][0]["sent"] == 0
+        said = [(one.event["type"], one.event["data"]["message"]) for one in server.requests]
+    assert said == [(f"hotfire.alarm.{what}", "TRE-004 is 900 degC hot") for what in ("triggered", "cleared")]
+
+
+def test_what_cannot_be_told_waits(run: Run, stand: Path) -> None:
+    """The command says so in a line and is fine; the sentinel sends it once the target answers."""
+    with receiver(Reply(503)) as server:
+        tell(stand, server.url)
+        (stand / "hot.csv").write_text("\n".join([HEADER, now(1, 900), ""]), "utf-8")
+        ran = run("ingest", STREAM, "--from", "hot.csv", cwd=stand)
+        assert ran.code == 0
+        assert "  ops cannot be told yet: notify.ops answers 503" in ran.out
+        assert "Its notices wait: hotfire sentinel tries again." in ran.out
+        sent, deadline = 0, time.monotonic() + 30
+        while not sent and time.monotonic() < deadline:
+            sent = run("sentinel", "--json", cwd=stand).document["told"][0]["sent"]
+        assert (sent, len(server.requests)) == (1, 2)
+
+
+def test_what_is_refused_is_for_doctor(run: Run, stand: Path) -> None:
+    """It is given up; doctor says so until the target takes something."""
+    with receiver(Reply(404)) as server:
+        tell(stand, server.url)
+        told = take(run, stand, "hot", [now(1, 900)])["told"]
+        assert [(one["sent"], one["given_up"]) for one in told] == [(0, 1)]
+        looked = run("doctor", "--json", cwd=stand)
+        seen = next(one for one in looked.document["checks"] if one["name"] == "notify/ops")
+        assert (looked.code, seen["detail"]) == (1, "0 waiting, 1 given up")
+        assert "answers 404" in seen["do"]
+        take(run, stand, "hotter", [now(2, 600), now(3, 900)])
+        run("alarm", "suppress", "hot@TRE-004", "--by", "mia", "--reason", "mended", cwd=stand)
+        run("alarm", "unsuppress", "hot@TRE-004", "--by", "mia", cwd=stand)
+        assert len(server.requests) > 1
+        assert run("doctor", cwd=stand).code == 0
+
+
+LOADED = """
+import sys
+from hotfire.cli import main
+try:
+    main()
+finally:
+    print("httpx" in sys.modules)
+"""
+
+
+def test_nobody_to_tell_costs_nothing(run: Run, stand: Path) -> None:
+    """The libraries that speak to targets are not even loaded where no notice waits."""
+    tell(stand, "http://127.0.0.1:9/")
+    take(run, stand, "cold", [now(0, 600)])
+    for name, values in (("colder", [now(1, 500)]), ("hot", [now(2, 900)])):
+        (stand / f"{name}.csv").write_text("\n".join([HEADER, *values, ""]), "utf-8")
+        typed = [sys.executable, "-c", LOADED, "ingest", STREAM, "--from", f"{name}.csv"]
+        ran = subprocess.run(typed, cwd=stand, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.stdout.splitlines()[-1] == str(name == "hot"), ran.stdout + ran.stderr
+
+
+def test_broken_rules_hold_up_no_data(run: Run, stand: Path) -> None:
+    """Those before them watch what comes, exit code 2 says so until they are mended; a stream without rows takes none."""
+    good = (stand / "rules" / "engines.yaml").read_text("utf-8")
+    (stand / "rules" / "engines.yaml").write_text(good.replace("channel: temperature", "channel: temprature"), "utf-8")
+    (stand / "hot.csv").write_text("\n".join([HEADER, row(0, 900, "TRE-005", day=9), ""]), "utf-8")
+    words = ("ingest", STREAM, "--from", "hot.csv")
+    ran = run(*words, "--json", cwd=stand)
+    assert (ran.code, ran.document["status"], ran.document["stored"], ran.document["conditions"]) == (
+        2,
+        "partial",
+        1,
+        1,
+    )
+    assert ["temprature" in one["error"] for one in ran.document["problems"]] == [True]
+    again = run(*words, cwd=stand)
+    assert (again.code, "Rules not taken: rules/engines.yaml:8: hot.channel" in again.out) == (2, True), again.out
+    for strict in (("rejudge", STREAM), ("backfill", STREAM, "--from", "hot.csv")):
+        assert run(*strict, cwd=stand).code == 2
+    shutil.rmtree(stand / "data")
+    first = run(*words, cwd=stand)
+    assert (first.code, "temprature" in first.err, first.out) == (2, True, "")
+    (stand / "rules" / "engines.yaml").write_text(good, "utf-8")
+    assert run(*words, cwd=stand).code == 0
+
+
+def test_what_is_not_meant_so_is_shown(run: Run, stand: Path) -> None:
+    """When the rules are entered, and then by doctor and by lint."""
+    wide = RULES.replace("critical: {{high: {limit}}}", "critical: {{high: {limit}, low: 100}}\n    deadband: 5000")
+    said = "rules/engines.yaml:10: hot.deadband: is half of the room between low and high"
+    (stand / "rules" / "engines.yaml").write_text(
+        wide.format(version=2, author="mia", reason="trial", more="", limit=800, latch="false"), "utf-8"
+    )
+    (stand / "cold.csv").write_text("\n".join([HEADER, row(0, 600, "TRE-005", day=9), ""]), "utf-8")
+    shown = [said in run("ingest", STREAM, "--from", "cold.csv", cwd=stand).out for _ in range(2)]
+    assert shown == [True, False]
+    doctor = run("doctor", cwd=stand)
+    assert (doctor.code, "1 warning: hotfire contract lint engine_telemetry" in doctor.out) == (0, True), doctor.out
+    for words in ((), (STREAM,), ("rules/engines.yaml",)):
+        lint = run("contract", "lint", *words, "--json", cwd=stand)
+        assert (lint.code, [one["field"] for one in lint.document["remarks"]]) == (0, ["hot.deadband"]), lint.out
+    assert run("contract", "lint", "contracts/engine_telemetry/v1.yaml", "--json", cwd=stand).document["remarks"] == []
 
 
 def test_why_shows_the_rows_and_the_limit_in_force_then(run: Run, stand: Path) -> None:

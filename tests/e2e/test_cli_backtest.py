@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hotfire.findings import Condition
 
 Run = Callable[..., Any]
+Up = Callable[..., AbstractContextManager[Any]]
 
 RULES = """stream: engine_telemetry
 version: 3
@@ -23,6 +25,10 @@ rules:
 """
 LOOSER = RULES.replace("version: 3", "version: 4").replace("high: 660", "high: 655").replace("< 70", "< 50")
 LOOSER = LOOSER.replace("for: 5 s", "for: 1 s")
+PUSHED = (
+    b'{"engine_id": "TRE-001", "event_time": "2025-01-02T00:00:00Z", "seq": 9999999, "phase": "steady", '
+    b'"chamber_pressure": 200, "fuel_flow": 95, "temperature": 600, "performance_score": 90}'
+)
 POINT = ("rule", "asset", "channel", "severity", "raised_at", "returned_at", "value", "limit", "message")
 
 
@@ -252,6 +258,27 @@ def test_a_stretch_of_the_past_is_judged_anew(run: Run, engines: Path) -> None:
         "sql", "select revision, since_ns, until_ns, conditions from hf_revision", "--json", cwd=engines
     ).document
     assert kept == [{"revision": 2, "since_ns": edges[0], "until_ns": edges[1], "conditions": len(after)}]
+
+
+def test_the_past_is_judged_anew_beside_up(run: Run, up: Up, engines: Path) -> None:
+    """As without it; rows that come meanwhile are taken. A contract that only the next start takes up is refused."""
+    contract = engines / "contracts" / "engine_telemetry" / "v1.yaml"
+    live, text = conditions(run, engines), contract.read_text("utf-8")
+    with up(engines) as one:
+        one.until(lambda: one.stream("engine_telemetry")["state"] == "running")
+        (engines / "rules" / "trial.yaml").write_text(LOOSER)
+        ran = run("rejudge", "engine_telemetry", "--json", cwd=engines)
+        assert (ran.code, ran.document["revision"], ran.document["before"]) == (0, 2, len(live)), ran.out + ran.err
+        assert one.push(PUSHED, "engine_telemetry").status_code == 202
+        one.until(lambda: one.stream("engine_telemetry")["stored"] == 1)
+        contract.write_text(text.replace("version: 1.0.0", "version: 1.1.0", 1), "utf-8")
+        refused = run("rejudge", "engine_telemetry", cwd=engines)
+        assert (refused.code, "goes on by the one before" in refused.err) == (3, True), refused.err
+        contract.write_text(text, "utf-8")
+    again = run("rejudge", "engine_telemetry", "--json", cwd=engines).document
+    assert (again["revision"], again["added"], again["removed"]) == (3, [], [])
+    assert again["rows"] == ran.document["rows"] + 1
+    assert run("balance", cwd=engines).code == 0
 
 
 SITES = """apiVersion: v3.1.0

@@ -7,12 +7,12 @@ import os
 import random
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.contract.model import Contract
 from hotfire.engine.backfill import BackfillSource
@@ -83,6 +83,31 @@ def test_a_backfill_may_die_at_any_step(
         last = stand.backfill(lambda: open_files(path))
         assert last
         assert last.missing == 0
+
+
+def test_live_goes_on_before_a_backfill_that_died_on_its_way_from_the_lake_to_its_commit(
+    bench: Path, make: Callable[..., Path], open_files: Callable[..., FileSource], on_bench: Callable[..., Stand]
+) -> None:
+    """Live meets the same rows of an engine that is new to it: in the end each is there once, and all balances."""
+    path = make(bench / "burns.jsonl")
+    alone = on_bench("alone", lake_only=True)
+    alone.run(open_files(path))
+    for call in (1, 2, 3):
+        stand = on_bench(f"{call}", lake_only=True)
+        with pytest.raises(Crash):
+            stand.backfill(lambda: open_files(path), Fuse("lake.append", call, after=True))
+        stand.run(open_files(path))
+        stand.backfill(lambda: open_files(path))
+        assert (call, in_lake(stand)) == (call, in_lake(alone))
+        assert stand.balance(open_files(path)).differences == []
+        assert stand.replay().difference is None
+
+
+def in_lake(stand: Stand) -> list[tuple[Any, ...]]:
+    """Identities of all rows, sorted: what is there twice is seen twice."""
+    with closing(stand.store()) as store:
+        frames = stand.lake(store).rows(stand.contract)
+        return sorted(row for frame in frames for row in frame.select("engine", "at_ns").rows())
 
 
 @pytest.mark.parametrize("kept_in", ["sqlite", "postgresql"])

@@ -23,7 +23,7 @@ import hotfire.cli.jobs
 import hotfire.cli.quarantine
 import hotfire.workspace.doctor  # noqa: F401 - what commands import when they run is imported before the fork
 from hotfire.cli import main
-from hotfire.contract.odcs import load
+from hotfire.contract.model import load
 from hotfire.source.files import FileSettings, FileSource
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.crashes import Fuse

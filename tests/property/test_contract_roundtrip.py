@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hotfire.contract.lint import lint
-from hotfire.contract.model import Check, Column, Contract, Lens
-from hotfire.contract.odcs import compile_contract, dump, load
+from hotfire.contract.model import Check, Column, Contract, Lens, dump, load
+from hotfire.contract.odcs import compile_contract
 
 numbers = st.floats(-1e9, 1e9, allow_nan=False).map(lambda value: round(value, 3))
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from hotfire.errors import HotfireError, Refused, UserError
 from hotfire.rows import Counts, Part, Place, Span
 
 INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
-COUNTS = st.builds(Counts, **{field.name: st.integers(0, 10**9) for field in fields(Counts)})
+COUNTS = st.builds(Counts, **{name: st.integers(0, 10**9) for name in Counts.__struct_fields__})
 
 
 def tree(error: type[Exception], depth: int = 0) -> list[str]:
@@ -108,11 +107,11 @@ def test_counts_add_field_by_field(one: Counts, other: Counts) -> None:
     """The sum of two counts has the sum of each count, whichever comes first."""
     total = one + other
     assert total == other + one
-    for field in fields(Counts):
-        assert getattr(total, field.name) == getattr(one, field.name) + getattr(other, field.name)
+    for name in Counts.__struct_fields__:
+        assert getattr(total, name) == getattr(one, name) + getattr(other, name)
 
 
 def test_values_are_frozen() -> None:
     """A value that flows through hotfire cannot be changed on its way."""
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Counts().stored = 1  # type: ignore[misc]

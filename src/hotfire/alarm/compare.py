@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hotfire.alarm.conditions import Point
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 FOREVER_NS = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What changes between two lists of conditions.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hotfire.findings import SEVERITIES, About, Change, Condition, Finding
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.alarm.notices import Notice, envelope, instant, key_of, rank
 
@@ -16,7 +16,7 @@ AT_MOST = 10
 """So many notices a window are sent to a target one by one."""
 
 GATHER_NS = 10 * 1_000_000_000
-"""So long the first of the rest waits for others, so that a summary tells how large the flood is."""
+"""So long the first of the rest waits for others, so that a summary tells how large the flood is, where it may go on."""
 
 SUMMARY = "SUMMARY"
 _SHOWN = 100
@@ -25,8 +25,7 @@ _LISTED = 8
 _Event: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A notice that is to be sent.
 
     Attributes:
@@ -37,8 +36,7 @@ class Pending:
     tries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """One thing that a target was sent, at one severity.
 
     Attributes:
@@ -54,8 +52,7 @@ class Sent:
     summary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """One thing to send.
 
     Attributes:
@@ -68,11 +65,16 @@ class Sending:
     tries: int = 0
 
 
-def digested(pending: Sequence[Pending], sent_recently: Iterable[Sent], now_ns: int) -> list[Sending]:
+def digested(
+    pending: Sequence[Pending], sent_recently: Iterable[Sent], now_ns: int, gather_ns: int = GATHER_NS
+) -> list[Sending]:
     """What one target is sent now: each pending notice in one thing at most, what is in none stays pending.
 
     Up to 10 notices in 10 minutes go one by one, of more than can go the worst ones; the rest goes together, in one summary in
     10 minutes. A notice worse than everything that the target was told in these 10 minutes never waits.
+
+    Args:
+        gather_ns: so long the first of the rest waits for others; nothing where there will be no others.
     """
     recent = [one for one in sent_recently if 0 <= now_ns - one.at_ns < WINDOW_NS]
     room = max(0, AT_MOST - len({one.key for one in recent if not one.summary}))
@@ -82,7 +84,7 @@ def digested(pending: Sequence[Pending], sent_recently: Iterable[Sent], now_ns: 
     if rest and rank(rest[0].notice.severity) > loudest:
         alone.append(rest.pop(0))
     sendings = [Sending(one.notice, (one.notice.key,), one.tries) for one in sorted(alone, key=_age)]
-    return sendings + ([_summary(rest)] if _summary_is_due(rest, recent, now_ns) else [])
+    return sendings + ([_summary(rest)] if _summary_is_due(rest, recent, now_ns, gather_ns) else [])
 
 
 def _age(one: Pending) -> tuple[int, str]:
@@ -93,10 +95,10 @@ def _severities(recent: Iterable[Sent], alone: Iterable[Pending]) -> Iterable[st
     return {one.severity for one in recent} | {one.notice.severity for one in alone}
 
 
-def _summary_is_due(rest: Sequence[Pending], recent: Iterable[Sent], now_ns: int) -> bool:
+def _summary_is_due(rest: Sequence[Pending], recent: Iterable[Sent], now_ns: int, gather_ns: int) -> bool:
     if not rest or any(one.summary for one in recent):
         return False
-    return not 0 <= now_ns - min(one.notice.created_at_ns for one in rest) < GATHER_NS
+    return not 0 <= now_ns - min(one.notice.created_at_ns for one in rest) < gather_ns
 
 
 def _summary(rest: Sequence[Pending]) -> Sending:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.alarm.machine import Signal, Status, act, follow, state_name
 from hotfire.alarm.model import HOTFIRE, Action, Alarm, AlarmEvent, AlarmState, EventName, Refusal
@@ -15,8 +17,10 @@ ONE_LIFE_NS = 10 * 60 * 10**9
 """A condition that is raised again so much event time after it returned, and nobody took note, is another alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class _Origin(Struct, frozen=True):
     """When and by whom something came about."""
 
     at_ns: int | None
@@ -37,7 +41,7 @@ def state_of(alarm: Alarm) -> AlarmState:
 
 def is_over(alarm: Alarm) -> bool:
     """Whether its life is over: the next condition of its rule, asset and channel is a new alarm."""
-    return state_of(alarm) == "NORMAL"
+    return alarm.acknowledged and not (alarm.active or alarm.latched or alarm.inhibited_by)
 
 
 def after_change(
@@ -184,5 +188,4 @@ def _with(alarm: Alarm, status: Status) -> Alarm:
 
 
 def _digest(*parts: str | int) -> str:
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hashlib.sha256(_JSON(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]

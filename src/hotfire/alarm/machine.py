@@ -6,8 +6,11 @@ Nothing here knows rules, times or names of people: `life` brings those in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.alarm.model import ActionName, AlarmState, EventName, Inhibition, Refusal
 
@@ -15,8 +18,7 @@ Signal = Literal["raised", "latches", "worse", "returned"]
 """What rows bring about: the condition holds; its rule latches; it is worse than ever in this life; it holds no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """All that decides what may become of an alarm. As it begins, it is that of one which is over.
 
     Attributes:
@@ -29,8 +31,7 @@ class Status:
     inhibited_by: Inhibition = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of the table.
 
     Attributes:
@@ -106,6 +107,7 @@ def state_name(status: Status) -> AlarmState:
     return "NORMAL" if status.acknowledged else "RTN_UNACK"
 
 
+@cache
 def follow(status: Status, signal: Signal) -> tuple[Status, tuple[EventName, ...]]:
     """What rows make of a status, and what is recorded of it. A signal that says nothing new changes nothing."""
     row = next((row for row in ROWS if row.fits(status, signal)), None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from hotfire.findings import About
 
@@ -45,8 +46,7 @@ HOTFIRE = "hotfire"
 """Who does what rows and the wall clock bring about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """The life-cycle around the conditions of one rule, asset and channel: from the first that is raised until it is over.
 
     Attributes:
@@ -91,8 +91,7 @@ class Alarm:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmEvent:
+class AlarmEvent(Struct, frozen=True):
     """One transition of an alarm.
 
     Attributes:
@@ -112,8 +111,7 @@ class AlarmEvent:
     state: AlarmState
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """What a person, or the wall clock, does to an alarm.
 
     Attributes:
@@ -131,8 +129,7 @@ class Action:
     until_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why an action is not taken: a sentence for the person who asked for it."""
 
     why: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hotfire.alarm.model import Alarm, AlarmEvent
 from hotfire.findings import SEVERITIES
@@ -49,16 +50,16 @@ def cause_of(event: AlarmEvent, alarm: Alarm, others: Iterable[Alarm], window_ns
         alarm: after the event.
         others: open alarms, of any assets.
     """
-    if event.what != "TRIGGERED" or (_is_silence(alarm) and not alarm.channel):
+    if event.what != "TRIGGERED" or is_silence(alarm):
         return None
     around = [
         one
         for one in others
         if (one.stream, one.asset) == (alarm.stream, alarm.asset) and one.alarm_id != alarm.alarm_id
     ]
-    if _is_silence(alarm):
+    if alarm.about.detector == "no_data":
         for one in around:
-            if one.active and _is_silence(one) and not one.channel:
+            if one.active and is_silence(one):
                 return one
     known = [
         one
@@ -79,13 +80,14 @@ def untold(alarm: Alarm, before: Alarm | None, cause: Alarm | None = None) -> Al
     return replace(alarm, told=told, told_at_ns=told_at_ns, cause=cause.alarm_id if cause else "")
 
 
+def is_silence(alarm: Alarm) -> bool:
+    """Whether it says of a whole asset that no rows come."""
+    return alarm.about.detector == "no_data" and not alarm.channel
+
+
 def is_worse(severity: str, than: str) -> bool:
     """Whether one severity is worse than another."""
     return SEVERITIES.index(severity) > SEVERITIES.index(than)
-
-
-def _is_silence(alarm: Alarm) -> bool:
-    return alarm.about.detector == "no_data"
 
 
 def _told_within(alarm: Alarm, at_ns: int | None, window_ns: int) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.alarm.model import Alarm, AlarmEvent, EventName
 from hotfire.findings import SEVERITIES
@@ -30,8 +30,7 @@ TOLD: tuple[EventName, ...] = (
 """The events that a target is told of where nothing else is set. The last three only of alarms that are still active."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What one target is told.
 
     Attributes:
@@ -53,8 +52,7 @@ class Notice:
     created_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """What one target is told of.
 
     Attributes:
@@ -71,8 +69,7 @@ class Route:
     what: tuple[EventName, ...] = TOLD
 
 
-@dataclass(frozen=True, slots=True)
-class Maintenance:
+class Maintenance(Struct, frozen=True):
     """A window in which nobody is told: of what happens from `since_ns` to before `until_ns`.
 
     Attributes:
@@ -86,8 +83,7 @@ class Maintenance:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True):
     """What decides who is told.
 
     Attributes:
@@ -100,8 +96,7 @@ class Routing:
     page_horizon_ns: int = PAGE_HORIZON_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(Struct, frozen=True):
     """One event of an alarm, with what else decides who is told of it.
 
     Attributes:
@@ -109,7 +104,6 @@ class Happened:
         number: counts the events of the alarm.
         received_at_ns: wall clock: when the rows that brought it about were received, or a person asked for it.
         told: targets that have a notice of this alarm already.
-        silenced: people are told of its cause, by another alarm.
     """
 
     event: AlarmEvent
@@ -117,7 +111,6 @@ class Happened:
     number: int
     received_at_ns: int
     told: Collection[str] = ()
-    silenced: bool = False
 
 
 def notices(happened: Happened, routing: Routing) -> list[Notice]:
@@ -126,7 +119,7 @@ def notices(happened: Happened, routing: Routing) -> list[Notice]:
     A route that matches is told of the beginning of an alarm, of its growing worse, and of its being heard again where it
     is still active and nobody has acknowledged it. Of everything else only who was told of the alarm before.
     """
-    if happened.silenced or _is_silent(happened) or _is_past(happened, routing) or _is_maintained(happened, routing):
+    if _is_silent(happened) or _is_past(happened, routing) or _is_maintained(happened, routing):
         return []
     return [_notice(happened, route.name, routing.workspace) for route in routing.routes if _concerns(happened, route)]
 
@@ -135,7 +128,7 @@ def instant(at_ns: int) -> str:
     """An instant as ISO 8601 in UTC, with as many of nine decimals as it needs."""
     seconds, fraction = divmod(at_ns, 1_000_000_000)
     decimals = f".{fraction:09d}".rstrip("0") if fraction else ""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{decimals}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}{decimals}Z"
 
 
 def envelope(key: str, source: str, what: str, time: str, data: dict[str, Any], subject: str = "") -> str:

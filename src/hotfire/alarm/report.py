@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.findings import SEVERITIES
 
@@ -42,8 +44,7 @@ Point = tuple[str, str, str, str]
 """Stream, rule, asset and channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
+class Activation(Struct, frozen=True):
     """One time that an alarm was active.
 
     Attributes:
@@ -59,8 +60,7 @@ class Activation:
     is_heard: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """An event of an alarm that rows brought about: it became active, or worse, or returned.
 
     Attributes:
@@ -75,8 +75,7 @@ class Turn:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Flood:
+class Flood(Struct, frozen=True):
     """More alarms than somebody can look at.
 
     Attributes:
@@ -91,8 +90,7 @@ class Flood:
     peak: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chatter:
+class Chatter(Struct, frozen=True):
     """One alarm that came and went.
 
     Attributes:
@@ -107,8 +105,7 @@ class Chatter:
     peak: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hygiene:
+class Hygiene(Struct, frozen=True):
     """What there is to say of the alarms of some time.
 
     Attributes:

@@ -9,8 +9,10 @@ that meet at an edge are one condition.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.alarm.compare import FOREVER_NS, end_of
 from hotfire.findings import SEVERITIES, Condition
@@ -18,8 +20,7 @@ from hotfire.findings import SEVERITIES, Condition
 BEGINNING_NS = -(2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A condition as the ledger of conditions has it.
 
     Attributes:

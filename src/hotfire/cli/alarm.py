@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from hotfire.cli.balance import chosen
 from hotfire.cli.command import Command, Commands
 from hotfire.cli.output import Answer, counted, hint, printable, table
 from hotfire.cli.workspace import complete_stream, settings_of
+
+if TYPE_CHECKING:
+    from hotfire.notify.outbox import Standing
 
 HERE, ACTS = "hotfire.cli.alarm", "hotfire.cli.alarm_act"
 _NEXT = {
@@ -87,6 +90,24 @@ def alarm_table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for one in found
     ]
     yield from table(names, rows)
+
+
+def told_document(told: Mapping[str, Standing]) -> list[dict[str, Any]]:
+    """How targets of notices were doing, as JSON has it."""
+    names = ("sent", "given_up", "error", "do")
+    return [{"target": name, **{part: getattr(one, part) for part in names}} for name, one in told.items()]
+
+
+def told_lines(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Who was told, and who cannot be."""
+    for one in told:
+        name, error = printable(one["target"]), printable(one["error"])
+        if one["sent"]:
+            yield f"told {name} of {counted(one['sent'], 'notice')}"
+        if one["given_up"]:
+            yield f"{name} refuses {counted(one['given_up'], 'notice')}: {error} {printable(one['do'])}".rstrip()
+        elif one["error"]:
+            yield f"{name} cannot be told yet: {error} Its notices wait: {hint('sentinel')} tries again."
 
 
 def called(one: Mapping[str, Any]) -> str:

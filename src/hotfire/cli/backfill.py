@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.cli.command import Command
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, table
+from hotfire.cli.place import from_places
 from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 
@@ -31,15 +33,7 @@ _COUNTED = ("received", *FATES, "corrected", "late")
 
 @click.command(cls=Command)
 @click.argument("stream", shell_complete=complete_stream)
-@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    type=click.Path(),
-    metavar="PLACE...",
-    help="Files, folders or patterns. Else the stream's source in hotfire.toml.",
-)
+@from_places("Files, folders or patterns. Else the stream's source in hotfire.toml.")
 @click.option("--since", metavar="ISO", help="Only rows from this event time on.")
 @click.option("--until", metavar="ISO", help="Only rows before this event time.")
 @click.option("--rate", type=click.IntRange(1), metavar="ROWS_S", help="At most so many rows a second.")
@@ -69,8 +63,7 @@ def backfill(
     return Answer(one.document, one.lines(), one.exit_code)
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """One run of the command: it goes on while its lines are printed, for the first of them are not to wait."""
 
     settings: Settings
@@ -204,8 +197,8 @@ def _up_runs(workspace: Workspace) -> bool:
     try:
         workspace.store.own()
     except OwnedElsewhere:
-        running = [one for one in workspace.store.query("jobs", page=9).rows(named=True) if one["status"] == "running"]
-        if not running or running[0]["command"] != "up":
+        jobs = workspace.store.query("jobs", page=99).rows(named=True)
+        if not any((one["command"], one["status"]) == ("up", "running") for one in jobs):
             raise
         return True
     return False
@@ -217,7 +210,6 @@ def _wait(workspace: Workspace, stream: str, number: int) -> None:
 
     look_ns = workspace.clock.now_ns()
     while True:
-        workspace.store.refresh()
         row = workspace.store.query("backfill", stream=stream, number=number).row(0, named=True)
         if row["state"] == "done":
             return

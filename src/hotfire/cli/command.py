@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from hotfire.cli.output import Answer
 

@@ -1,4 +1,4 @@
-"""`hotfire contract`: lint contracts, or draft one from data."""
+"""`hotfire contract`: lint contracts and rules, or draft a contract from data."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hotfire.errors import UserError
 
 if TYPE_CHECKING:
     from hotfire.contract.document import Remark
+    from hotfire.contract.model import Contract
     from hotfire.workspace.model import Settings
 
 
@@ -35,7 +36,10 @@ def contract() -> None:
 @click.command(cls=Command)
 @click.argument("targets", metavar="[STREAM|FILE]...", nargs=-1)
 def lint(targets: Sequence[str]) -> Answer:
-    """Say what is to be mended in contracts (errors), and what to look at (warnings). All streams if none is named."""
+    """Say what is to be mended in contracts and rules (errors), and what to look at (warnings).
+
+    All streams with their rules if none is named.
+    """
     from hotfire.contract.lint import lint as judge
 
     remarks: list[Remark] = []
@@ -43,6 +47,8 @@ def lint(targets: Sequence[str]) -> Answer:
     for name, texts in _texts(targets):
         checked.append(name)
         remarks += judge(texts)
+    checked += [shown_place(target) for target in targets if _is_rules(target)]
+    remarks += _of_rules(targets)
     errors = sum(remark.level == "error" for remark in remarks)
     document = {
         "errors": errors,
@@ -105,7 +111,7 @@ def _texts(targets: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]
     from hotfire.workspace.contracts import contract_texts
 
     files = [target for target in targets if Path(target).is_file()]
-    for file in files:
+    for file in [one for one in files if not _is_rules(one)]:
         texts = [(str(one), one.read_text(encoding="utf-8", errors="replace")) for one in _versions(Path(file))]
         yield shown_place(file), texts
     if len(files) == len(targets) and targets:
@@ -118,6 +124,35 @@ def _texts(targets: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]
     for name in [target for target in targets if target not in files] or folders:
         settings.stream(name)
         yield name, contract_texts(settings.folder, name)
+
+
+def _of_rules(targets: Sequence[str]) -> list[Remark]:
+    """What there is to say about rules files that are named, and those of streams; of all where nothing is named."""
+    from hotfire.workspace.contracts import load_contract
+    from hotfire.workspace.rules import rules_remarks
+
+    files = {Path(target).resolve() for target in targets if _is_rules(target)}
+    streams = {target for target in targets if not Path(target).is_file()}
+    if targets and not (files or streams):
+        return []
+    settings = settings_of()
+    contracts: dict[str, Contract | None] = {}
+    for name in settings.streams:
+        try:
+            contracts[name] = load_contract(settings.folder, name)
+        except UserError:
+            contracts[name] = None
+    return [
+        remark
+        for file, stream, remarks in rules_remarks(settings.folder, contracts)
+        if not targets or stream in streams or (settings.folder / file).resolve() in files
+        for remark in remarks
+    ]
+
+
+def _is_rules(target: str) -> bool:
+    """Whether it names a rules file, and not a contract."""
+    return Path(target).is_file() and Path(target).resolve().parent.name == "rules"
 
 
 def _versions(file: Path) -> list[Path]:

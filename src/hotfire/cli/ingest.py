@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotfire.cli.alarm import told_document, told_lines
 from hotfire.cli.command import Command
 from hotfire.cli.output import Answer, counted, equation, hint, marks, printable
-from hotfire.cli.place import shown_place
+from hotfire.cli.place import from_places, shown_place
 from hotfire.cli.polled import asked, check_reconcile, versions
 from hotfire.cli.polled import lines as polled_lines
 from hotfire.cli.tally import Tally
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
     from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
+    from hotfire.notify.outbox import Standing
     from hotfire.rows import Fault, Outcome, Rejected
     from hotfire.source.several import Several
+    from hotfire.workspace.rules import Rules
     from hotfire.workspace.wiring import Workspace
 
 _SHOWN = 6
@@ -36,15 +39,7 @@ _MARKED = {"id", "job_id", "kind", "batch_size", "updated_at"}
 
 @click.command(cls=Command)
 @click.argument("stream", shell_complete=complete_stream)
-@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    type=click.Path(),
-    metavar="PLACE...",
-    help="Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.",
-)
+@from_places("Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.")
 @click.option("--follow", is_flag=True, help="Go on with new files and rows until Ctrl-C.")
 @click.option("--reconcile", is_flag=True, help="Of a web API: compare everything, and find what is gone.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
@@ -63,7 +58,7 @@ def ingest(  # noqa: PLR0913 - one for each option
 
     Prints what became of every record. Running it again goes on where it left off.
     """
-    from hotfire.cli.allocator import give_back_large_blocks
+    from hotfire.cli.allocator import give_back
     from hotfire.cli.jobs import job
     from hotfire.cli.up import stopping
     from hotfire.engine.loop import once, run_opened
@@ -85,6 +80,8 @@ def ingest(  # noqa: PLR0913 - one for each option
         def opened() -> Flow:
             flow, source = workspace.ingest_flow(contract, one.job_id, [*places, *more], follow=follow)
             sources.append(source)
+            if (trouble := workspace.rules[stream].trouble) is not None:
+                one.log.warning("rules_broken", stream=stream, error=trouble.what, do=trouble.do)
             return flow
 
         def watch(outcome: Outcome) -> None:
@@ -92,15 +89,16 @@ def ingest(  # noqa: PLR0913 - one for each option
             one.watch(outcome)
 
         if follow:
-            give_back_large_blocks()
-        with stopping() if follow else nullcontext() as stop:
+            give_back()
+        with stopping() if follow else nullcontext() as stop, _telling(one) if follow else nullcontext():
             run_opened(opened, watch, go_on=_until(stop, sources) if stop else once)
         if not follow:
             retain(workspace.idle_flow(contract, one.job_id))
         tally.cleared += rows_cleared(workspace.store, stream)
         for problem in sources[-1].problems:
             one.log.warning("not_read", stream=stream, what=problem.what)
-        return _summary(one, contract, tally, sources[-1], dry_run=dry_run)
+        told = {} if dry_run else _told(one)
+        return _summary(one, contract, tally, sources[-1], told, dry_run=dry_run)
 
 
 def _until(stop: Event, sources: Sequence[Several]) -> Pace:
@@ -114,9 +112,30 @@ def _until(stop: Event, sources: Sequence[Several]) -> Pace:
     return go_on
 
 
-def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry_run: bool) -> Answer:
-    problems = source.problems
-    status = "partial" if problems else "done"
+def _telling(one: Job) -> AbstractContextManager[None]:
+    """Notices are sent as they come, where anybody is to be told."""
+    if not one.workspace.settings.notify:
+        return nullcontext()
+    from hotfire.workspace.rounds import telling
+
+    return telling(one.workspace, one.log)
+
+
+def _told(one: Job) -> Mapping[str, Standing]:
+    """Send what is to be told of what has come; how each target was doing."""
+    if not one.workspace.settings.notify:
+        return {}
+    from hotfire.workspace.rounds import tell
+
+    return tell(one.workspace, lambda: one.log)
+
+
+def _summary(
+    one: Job, contract: Contract, tally: Tally, source: Several, told: Mapping[str, Standing], *, dry_run: bool
+) -> Answer:
+    problems, rules = source.problems, one.workspace.rules[one.stream]
+    troubles = [*problems, *([rules.trouble] if rules.trouble else [])]
+    status = "partial" if troubles else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
     document |= versions(tally) if contract.kind == "entity" else {}
     document |= asked(one.workspace, one.stream, tally)
@@ -127,19 +146,21 @@ def _summary(one: Job, contract: Contract, tally: Tally, source: Several, *, dry
         document["finished"] = tally.finished
     if tally.cleared:
         document["cleared"] = tally.cleared
+    if told:
+        document["told"] = told_document(told)
     document |= _snapshot(one)
     if dry_run:
         document["dry_run"] = True
-    if problems:
-        document["problems"] = [{"error": problem.what, "do": problem.do} for problem in problems]
+    if troubles:
+        document["problems"] = [{"error": trouble.what, "do": trouble.do} for trouble in troubles]
     one.summary, one.idle = document, document.get("early_exit") is True and not tally.finished
     nothing = "" if document["received"] or problems or "plan" in document else _why_nothing(one.workspace, contract)
-    lines = [*_lines(tally, document, problems), *([nothing] if nothing else [])]
+    lines = [*_lines(tally, document, problems), *_of_rules(rules), *([nothing] if nothing else [])]
     if dry_run:
         lines.append("Dry run: nothing was changed.")
     else:
         lines += _next(one.workspace, one.stream, tally)
-    return Answer(document, lines, 2 if problems else 0)
+    return Answer(document, lines, 2 if troubles else 0)
 
 
 def _snapshot(one: Job) -> dict[str, Any]:
@@ -182,8 +203,18 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         worst = max(tally.raised, key=SEVERITIES.index)
         see = "" if document.get("dry_run") else f": {hint('alarm list')}"
         yield f"  {counted(len(tally.raised), 'condition')} raised, the worst {worst}{see}"
+    yield from (f"  {line}" for line in told_lines(document.get("told", ())))
     for problem in problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
+
+
+def _of_rules(rules: Rules) -> Iterator[str]:
+    """What is wrong with the rules files, or not meant so."""
+    if rules.trouble:
+        yield f"Rules not taken: {rules.trouble.what} {rules.trouble.do}".rstrip()
+        yield f"  those before them hold on; all that is wrong: {hint('contract lint')}"
+    for one in rules.warnings:
+        yield f"  look at {one.file}:{one.line}: {one.field}: {one.message}"
 
 
 def _example(fault: Fault, row: Rejected) -> tuple[str, str]:

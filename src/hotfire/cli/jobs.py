@@ -6,8 +6,9 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from hotfire.cli.output import terminal
 from hotfire.clock import iso
@@ -21,8 +22,7 @@ _QUIET_NS = 1_000_000_000
 """A job that is over sooner shows neither progress nor log lines: its answer says it all."""
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """One execution of a command.
 
     Attributes:
@@ -97,10 +97,15 @@ class Job:
 
 
 @contextmanager
-def job(workspace: Workspace, command: str, stream: str) -> Iterator[Job]:
-    """Run the body as a job. However the body ends, the store knows it; only a killed process leaves it `running`."""
-    workspace.store.own()
-    workspace.store.jobs.bury()
+def job(workspace: Workspace, command: str, stream: str, *, owns: bool = True) -> Iterator[Job]:
+    """Run the body as a job. However the body ends, the store knows it; only a killed process leaves it `running`.
+
+    Args:
+        owns: the store, and so exit 3 where another process does; False: it works beside that.
+    """
+    if owns:
+        workspace.store.own()
+        workspace.store.jobs.bury()
     started = workspace.clock.now_ns()
     stamp = iso(started)[:19].replace("-", "").replace(":", "")
     one = Job(workspace, f"{stamp}-{secrets.token_hex(3)}", command, stream, started)

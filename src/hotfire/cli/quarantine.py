@@ -125,7 +125,7 @@ def discard(quarantine_ids: tuple[int, ...], stream: str, check: str, reason: st
         chosen_ids = quarantine_ids or [
             row["id"] for row, faults in _rows(workspace, stream, "open") if check in {"", *(f.check for f in faults)}
         ]
-        done = [number for number in dict.fromkeys(chosen_ids) if workspace.store.discard(number, reason)]
+        done = sorted(workspace.store.discard(dict.fromkeys(chosen_ids), reason))
         left = sorted({*chosen_ids} - {*done})
         one.summary = {"discarded": done, "not_open": left, "reason": reason}
     lines = [f"discarded {counted(len(done), 'row')}: {reason}"] if done or not left else []

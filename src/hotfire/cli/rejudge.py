@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.backtest import changed_document
+from hotfire.cli.backtest_lines import changed_lines
 from hotfire.cli.command import Command
 from hotfire.cli.instant import bound_ns
-from hotfire.cli.output import Answer, counted, hint, printable
+from hotfire.cli.output import Answer, counted, hint
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.errors import UserError
 
 if TYPE_CHECKING:
     from hotfire.alarm.compare import Difference
-
-_SHOWN = 12
 
 
 @click.command(cls=Command)
@@ -27,7 +26,8 @@ _SHOWN = 12
 def rejudge(stream: str, since: str | None, until: str | None) -> Answer:
     """Judge a stream's past by today's rules, as a new revision of its conditions.
 
-    The revisions before it stay, and so does every alarm: the past pages no one.
+    The revisions before it stay, and so does every alarm: the past pages no one. May run while the stream goes on: it
+    judges what is committed when it begins.
     """
     from hotfire.cli.jobs import job
     from hotfire.workspace.rejudges import rejudge_stream
@@ -38,7 +38,7 @@ def rejudge(stream: str, since: str | None, until: str | None) -> Answer:
     since_ns, until_ns = bound_ns("--since", since), bound_ns("--until", until)
     if since_ns is not None and until_ns is not None and since_ns >= until_ns:
         raise UserError(f"There is no time from {since} to {until}.", "--since is before --until.")
-    with Workspace(settings) as workspace, job(workspace, "rejudge", stream) as one:
+    with Workspace(settings) as workspace, job(workspace, "rejudge", stream, owns=False) as one:
         revision, came = rejudge_stream(workspace, stream, one.job_id, since_ns, until_ns)
         changed = came.difference
         counts = {"rows": came.rows, "before": len(came.before), "after": len(came.after)}
@@ -55,15 +55,7 @@ def _lines(document: dict[str, Any], changed: Difference) -> Iterator[str]:
     yield click.style(
         f"{document['before']:,} -> {counted(document['after'], 'condition')}: {changed.summary}", bold=True
     )
-    marked = [("+", one, one.severity) for one in changed.added] + [("-", one, one.severity) for one in changed.removed]
-    marked += [("~", one, f"{before.severity} -> {one.severity}") for before, one in changed.changed]
-    for mark, one, severity in marked[:_SHOWN]:
-        from hotfire.clock import iso
-
-        said = f"{mark} {iso(one.raised_at_ns)}  {one.asset}  {one.rule}  {severity}  {printable(one.message, 90)}"
-        yield said.rstrip()
-    if len(marked) > _SHOWN:
-        yield f"  and {len(marked) - _SHOWN:,} more: --json has all"
+    yield from changed_lines(changed)
     table = f"hf_condition where stream = '{document['stream']}' and revision = {document['revision']}"
     said = f'sql "from {table}"'
     yield f"Next: {hint(said)}"

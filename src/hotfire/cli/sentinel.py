@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from hotfire.cli.alarm import alarm_table
+from hotfire.cli.alarm import alarm_table, told_document, told_lines
 from hotfire.cli.balance import chosen
 from hotfire.cli.command import Command
-from hotfire.cli.output import Answer, counted, hint, printable
+from hotfire.cli.output import Answer, counted, hint
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.findings import SEVERITIES
 
@@ -40,16 +40,12 @@ def sentinel(min_severity: str, stream: str | None) -> Answer:
     with Workspace(settings) as workspace:
         found = go_round(workspace, streams, min_severity, logger("sentinel"))
     alarms = [document(one) for one in found.alarms]
-    told = [
-        {"target": name, **{part: getattr(one, part) for part in ("sent", "given_up", "error", "do")}}
-        for name, one in found.told.items()
-    ]
     answer = {
         "alarms": alarms,
         "milder": found.milder,
         "min_severity": min_severity,
         "acted": found.acted,
-        "told": told,
+        "told": told_document(found.told),
     }
     return Answer(answer, _lines(answer), 1 if alarms else 0)
 
@@ -61,11 +57,7 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     least = f" of at least {answer['min_severity']}" if answer["min_severity"] != SEVERITIES[0] else ""
     others = f", and {milder:,} milder" if milder else ""
     yield f"{counted(len(alarms), 'open alarm')}{least}{others}" if alarms else f"No open alarm{least}{others}."
-    for one in answer["told"]:
-        if one["sent"]:
-            yield f"told {one['target']} of {counted(one['sent'], 'notice')}"
-        if one["error"]:
-            yield f"{one['target']} cannot be told: {printable(one['error'])} {printable(one['do'])}".rstrip()
+    yield from told_lines(answer["told"])
     if answer["acted"] is None:
         yield "Another process owns the store; it looks at the clock, and sends notices, by itself."
     if alarms:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from hotfire.cli.output import FATES
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 _COUNTED = ("received", *FATES, "corrected", "late")
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What the batches of one run came to.
 
     Attributes:

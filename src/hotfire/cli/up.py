@@ -42,14 +42,14 @@ def up(host: str | None, port: int | None, *, no_browser: bool) -> Answer:
 
     Ctrl-C or SIGTERM: nothing more is taken, what was taken is committed, and the lake is brought up to date.
     """
-    from hotfire.cli.allocator import give_back_large_blocks
+    from hotfire.cli.allocator import give_back
     from hotfire.cli.jobs import job
     from hotfire.web.server import serve
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({f"http.{key}": value for key, value in (("host", host), ("port", port)) if value})
     who, listen = _access(settings), settings.http.port if port is None else port
-    give_back_large_blocks()
+    give_back()
     with stopping() as stop, Workspace(settings) as workspace, job(workspace, "up", "") as one:
         plant = _Plant(workspace, one)
         with ExitStack() as running:

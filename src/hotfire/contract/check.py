@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.contract.expression import columns_of, compile_sql, evaluated
-from hotfire.contract.lens import FRAME_TYPES, storage, to_current
+from hotfire.contract.lens import FRAME_TYPES, as_stored, to_current
 from hotfire.contract.written import MOST, Written, shown
 from hotfire.rows import Correction, Decoded, Fault, Verdict
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Column, Contract
+
+
+class _Check(Struct, frozen=True):
+    """A check of one column: which rows break it, and the words for them."""
+
+    breaks: pl.Expr
+    column: str
+    name: str
+    detail: str
 
 
 def judge(contract: Contract, decoded: Decoded, received_at_ns: int) -> Verdict:
@@ -35,11 +46,13 @@ def judge(contract: Contract, decoded: Decoded, received_at_ns: int) -> Verdict:
     coerced = _coerced(frame, decoded.coerced)
     frame, range_faults, corrections = _ranges(contract, frame)
     faults.extend(written.faults(range_faults))
-    faults.extend(written.faults([*_texts(contract, frame)]))
+    texts, ahead, unknown = _found(
+        frame, [*_texts(contract)], [*_ahead(contract, received_at_ns)], [*_unknown(contract, frame)]
+    )
+    faults.extend(written.faults(texts))
     faults.extend(_cross(contract, frame, written))
-    faults.extend(written.faults([*_ahead(contract, frame, received_at_ns)]))
-    if contract.unknown_fields == "reject" and "unknown_fields" in frame.columns:
-        faults.extend(_faults(frame, pl.col("unknown_fields").is_not_null(), "unknown_fields", "row.unknown", ""))
+    faults.extend(written.faults(ahead))
+    faults.extend(unknown)
     rejected: dict[int, list[Fault]] = {}
     for fault in faults:
         rejected.setdefault(fault.row_no, []).append(fault)
@@ -148,20 +161,20 @@ def _range_faults(column: Column, broken: pl.DataFrame) -> Iterator[Fault]:
         yield Fault(row_no, f"{column.name}.range", shown(value), detail)
 
 
-def _texts(contract: Contract, frame: pl.DataFrame) -> Iterator[Fault]:
+def _texts(contract: Contract) -> Iterator[_Check]:
     for column in contract.columns:
         value = pl.col(column.name)
         if column.pattern is not None:
             matches = value.str.contains(rf"\A(?:{column.pattern})\z")
-            yield from _faults(frame, ~matches, column.name, f"{column.name}.pattern", column.pattern)
+            yield _Check(~matches, column.name, f"{column.name}.pattern", column.pattern)
         if column.values:
             allowed = ", ".join(str(one) for one in column.values)
             mask = ~value.is_in(pl.Series(column.values, dtype=FRAME_TYPES[column.type], strict=False).implode())
-            yield from _faults(frame, mask, column.name, f"{column.name}.values", f"not one of {allowed}")
+            yield _Check(mask, column.name, f"{column.name}.values", f"not one of {allowed}")
         if column.min_length is not None or column.max_length is not None:
             length = value.str.len_chars()
             mask = (length < (column.min_length or 0)) | (length > (column.max_length or 2**31))
-            yield from _faults(frame, mask, column.name, f"{column.name}.length", "")
+            yield _Check(mask, column.name, f"{column.name}.length", "")
 
 
 def _cross(contract: Contract, frame: pl.DataFrame, written: Written) -> Iterator[Fault]:
@@ -176,17 +189,28 @@ def _cross(contract: Contract, frame: pl.DataFrame, written: Written) -> Iterato
             )
 
 
-def _ahead(contract: Contract, frame: pl.DataFrame, received_at_ns: int) -> Iterator[Fault]:
+def _ahead(contract: Contract, received_at_ns: int) -> Iterator[_Check]:
     if contract.time is not None:
-        bound = received_at_ns + contract.max_ahead_ns
-        mask = pl.col(contract.time).to_physical() > bound
+        mask = pl.col(contract.time).to_physical() > received_at_ns + contract.max_ahead_ns
         detail = f"more than {contract.max_ahead_ns / 1e9:g} s ahead of its receipt"
-        yield from _faults(frame, mask, contract.time, f"{contract.time}.ahead", detail)
+        yield _Check(mask, contract.time, f"{contract.time}.ahead", detail)
 
 
-def _faults(frame: pl.DataFrame, mask: pl.Expr, column: str, check: str, detail: str) -> Iterator[Fault]:
-    for row_no, value in frame.filter(mask).select("row_no", column).rows():
-        yield Fault(row_no, check, shown(value), detail)
+def _unknown(contract: Contract, frame: pl.DataFrame) -> Iterator[_Check]:
+    if contract.unknown_fields == "reject" and "unknown_fields" in frame.columns:
+        yield _Check(pl.col("unknown_fields").is_not_null(), "unknown_fields", "row.unknown", "")
+
+
+def _found(frame: pl.DataFrame, *groups: Sequence[_Check]) -> Iterator[list[Fault]]:
+    """The rows that break checks, by group. Whether any does is asked first, of all at once: seldom one does."""
+    any_breaks = (check.breaks.any().alias(str(n)) for n, check in enumerate(chain(*groups)))
+    hits = chain.from_iterable(frame.select(any_breaks).rows())
+    for group in groups:
+        faults: list[Fault] = []
+        for check in (one for one in group if next(hits)):
+            broken = frame.filter(check.breaks).select("row_no", check.column).rows()
+            faults.extend(Fault(row_no, check.name, shown(value), check.detail) for row_no, value in broken)
+        yield faults
 
 
 def _canonical(contract: Contract, frame: pl.DataFrame, rejected: list[int], corrected: set[int]) -> pl.DataFrame:
@@ -196,8 +220,7 @@ def _canonical(contract: Contract, frame: pl.DataFrame, rejected: list[int], cor
     marks = pl.col("row_no").is_in(pl.Series(sorted(corrected), dtype=frame.schema["row_no"]).implode())
     has_unknown = "unknown_fields" in frame.columns
     unknown = pl.col("unknown_fields") if has_unknown else pl.lit(None, dtype=pl.String).alias("unknown_fields")
-    marked = frame.select(marks.alias("corrected"), unknown)
-    return pl.concat([frame.select("row_no"), storage(contract, frame), marked], how="horizontal")
+    return frame.select("row_no", *as_stored(contract), marks.alias("corrected"), unknown)
 
 
 def _with_deleted(rows: pl.DataFrame, deleted: pl.DataFrame) -> pl.DataFrame:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast, get_args
 from zoneinfo import available_timezones
 
-from hotfire.contract.document import Document, Path, did_you_mean
+from msgspec import Struct
+
+from hotfire.contract.document import Document, Path
 from hotfire.contract.model import NAME, Column, Policy, TimeFormat, Type
 from hotfire.contract.nested import ELEMENT
 from hotfire.contract.settings import Settings, read_settings
+from hotfire.contract.words import did_you_mean
 from hotfire.rows import BOOKKEEPING
 
 SETTINGS = ("path", "element", "unit", "out_of_range", "limits", "coerce", "format", "zone")
@@ -35,8 +37,7 @@ _SETTINGS_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Struct, frozen=True):
     """A column as it stands in the document: `where` for remarks, `raw` for what a column does not hold."""
 
     column: Column

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import yaml
+from msgspec import Struct, field
 
 from hotfire.errors import ContractError
 
@@ -19,8 +18,7 @@ _TAG = "tag:yaml.org,2002:"
 _NESTING = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """One thing to say about a contract.
 
     Attributes:
@@ -43,8 +41,7 @@ class Remark:
         return ContractError(f"{place}: {self.message}", self.suggestion)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One YAML text: its values (only those that JSON has too), its lines, and the remarks made so far."""
 
     file: str
@@ -75,7 +72,7 @@ class Document:
 def read_document(file: str, text: str) -> Document:
     """Read YAML. What is not fit to be a contract (other types, endless nesting, repeated keys) becomes a remark."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _composed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = f"not YAML: {error.problem or error.context}"
@@ -87,13 +84,10 @@ def read_document(file: str, text: str) -> Document:
     return Document(file, data, root, reader.remarks)
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A suggestion for a name that is not known: the nearest known one, or all of a few."""
-    known = list(names)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
+@lru_cache(maxsize=8)
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of a text, which nobody changes. Texts are read twice: whose they are is asked first."""
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _unreadable(file: str, line: int, message: str) -> Document:
@@ -111,8 +105,7 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, y
     return None, None
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """Turns nodes into values. Stops at a size that no contract has, since aliases can grow without end."""
 
     file: str

@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from hotfire.contract.document import did_you_mean
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError
 
 FUNCTIONS = frozenset(

@@ -8,10 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.expression import columns_of, judge_sql
 from hotfire.contract.lens import FRAME_TYPES
 from hotfire.contract.model import Column, Contract, wire
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError
 
 _BARE = re.compile(r'\s*"?([a-z][a-z0-9_]*)"?\s*')

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,8 +17,7 @@ def dirt(rows: int, columns: int = 1) -> int:
     return max(rows // 100 // columns, min(3, rows // 10))
 
 
-@dataclass(slots=True, eq=False)
-class Guess:
+class Guess(Struct, eq=False):
     """What is believed of one column, and why.
 
     Attributes:

@@ -63,7 +63,7 @@ def upgrade(contract: Contract, from_major: int, rows: pl.DataFrame) -> pl.DataF
     """Stored rows of an older major version as rows of this one: storage columns in, storage columns out."""
     older = {version.major: version for version in contract.older}[from_major]
     current = {one.name: rows[one.storage].cast(FRAME_TYPES[one.type]).alias(one.name) for one in older.columns}
-    always = pl.repeat(value=True, n=rows.height, eager=True)
+    always = _same(pl.Series([True]), rows.height)
     for version in contract.versions:
         if version.major > from_major:
             current = _through(version, current, {}, always)
@@ -89,16 +89,21 @@ def _comes_from(names: set[str], lens: Lens, column: str) -> bool:
 
 
 def storage(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """The contract's columns as they are stored."""
+    return frame.select(as_stored(contract))
+
+
+def as_stored(contract: Contract) -> list[pl.Expr]:
     """The contract's columns as they are stored: instants as int64 nanoseconds under `<name>_ns`."""
-    return frame.select(
+    return [
         pl.col(column.name).to_physical().alias(column.storage) if column.type == "timestamp" else pl.col(column.name)
         for column in contract.columns
-    )
+    ]
 
 
 def version_masks(contract: Contract, frame: pl.DataFrame) -> list[pl.Series]:
     """For each version, oldest first, which rows are of it. Exactly one mask is true for a row."""
-    rest = pl.repeat(value=True, n=frame.height, eager=True)
+    rest = _same(pl.Series([True]), frame.height)
     masks = []
     for version in reversed(contract.versions):
         if version.lens is None:
@@ -141,7 +146,11 @@ def _through(
 
 
 def _nulls(column: Column, height: int) -> pl.Series:
-    return pl.repeat(None, height, dtype=FRAME_TYPES[column.type], eager=True).alias(column.name)
+    return _same(pl.Series(column.name, [None], dtype=FRAME_TYPES[column.type]), height)
+
+
+def _same(one: pl.Series, height: int) -> pl.Series:
+    return one.new_from_index(0, height)
 
 
 def _typed(
@@ -179,8 +188,7 @@ def _read(column: Column, raw: pl.Series) -> _Read:
         raw, broken[f"{column.name}.type"] = elements(raw, column)
     values = raw
     if column.type == "timestamp":
-        instants, broken[f"{column.name}.time"] = to_ns(raw, column.format, column.zone)
-        values = instants.cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
+        values, broken[f"{column.name}.time"] = to_ns(raw, column.format, column.zone)
     elif column.type == "date":
         values, broken[f"{column.name}.time"] = to_date(raw)
     found = {check: why for check, why in broken.items() if why.null_count() < why.len()}

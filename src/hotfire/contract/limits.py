@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hotfire import units
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.duration import duration_ns
 from hotfire.contract.formulas import column_types, judge_boolean, property_places
 from hotfire.contract.model import Column, Contract
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError, UserError
 from hotfire.findings import SEVERITIES
 

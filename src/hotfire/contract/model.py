@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from hotfire.errors import ContractError
 
 Type = Literal["string", "integer", "number", "boolean", "timestamp", "date", "array"]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
@@ -26,8 +30,7 @@ def is_stream_name(name: str) -> bool:
     return bool(NAME.fullmatch(name)) and not name.startswith(("hf_", "sqlite_"))
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of a stream.
 
     Attributes:
@@ -80,16 +83,14 @@ class Column:
         return Field(self.path or self.name, self.name, self.type, self.format, self.coerce)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A cross-field check: a boolean SQL expression over columns. A row breaks it where it is false (not null)."""
 
     name: str
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lens:
+class Lens(Struct, frozen=True):
     """How rows of major version `from_major` become rows of the version that holds the lens.
 
     Attributes:
@@ -102,8 +103,7 @@ class Lens:
     set: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Struct, frozen=True):
     """What a stream promises.
 
     Attributes:
@@ -162,8 +162,7 @@ class Contract:
         return (*self.older, self)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field of a source record, as some version of the contract wants it."""
 
     path: str
@@ -189,3 +188,16 @@ def wire(contract: Contract) -> tuple[Field, ...]:
         for column in version.columns:
             fields.setdefault(column.field.form, column.field)
     return tuple(fields.values())
+
+
+def dump(contract: Contract) -> bytes:
+    """A compiled contract as JSON, to be kept beside the workspace."""
+    return msgspec.json.encode(contract)
+
+
+def load(data: bytes) -> Contract:
+    """The contract that `dump` wrote. Raises ContractError where the bytes are of another version of hotfire."""
+    try:
+        return msgspec.json.decode(data, type=Contract)
+    except msgspec.DecodeError as error:
+        raise ContractError(f"the compiled contract cannot be read: {error}", "compile it again") from error

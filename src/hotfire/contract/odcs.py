@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from hotfire.contract.document import Document, Path, did_you_mean, read_document
+from hotfire.contract.document import Document, Path, read_document
 from hotfire.contract.formulas import judge_formulas
 from hotfire.contract.limits import judge_limits
 from hotfire.contract.model import Contract
 from hotfire.contract.schema import read_stream
 from hotfire.contract.settings import read_settings
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"(?:.*[/\\])?v([1-9][0-9]{0,5})\.ya?ml")
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One version's document and what could be read of it: the contract is None where the document is beyond use."""
 
     doc: Document
@@ -71,19 +71,6 @@ def read_versions(texts: Sequence[tuple[str, str]]) -> list[Version]:
 def text_hash(texts: Sequence[str]) -> str:
     """SHA-256 over the texts of all versions, oldest first, in hexadecimal: the hash of their contract."""
     return hashlib.sha256(b"\x00".join(text.encode("utf-8", "surrogatepass") for text in texts)).hexdigest()
-
-
-def dump(contract: Contract) -> bytes:
-    """A compiled contract as JSON, to be kept beside the workspace."""
-    return msgspec.json.encode(contract)
-
-
-def load(data: bytes) -> Contract:
-    """The contract that `dump` wrote. Raises ContractError where the bytes are of another version of hotfire."""
-    try:
-        return msgspec.json.decode(data, type=Contract)
-    except msgspec.DecodeError as error:
-        raise ContractError(f"the compiled contract cannot be read: {error}", "compile it again") from error
 
 
 def _read(doc: Document) -> Version:

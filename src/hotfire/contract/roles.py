@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.contract.guess import dirt, quietly
 from hotfire.contract.names import is_unit
@@ -31,8 +31,7 @@ _REPEATS = 0.5
 _MOST_COMBINED = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
+class Roles(Struct, frozen=True):
     """What columns are there for.
 
     Attributes:
@@ -76,8 +75,7 @@ def find_roles(stream: str, guesses: Sequence[Guess]) -> Roles:
     return Roles(asset, time, key, counter, _repeated(apart, [asset, time, *key], "conflicts, and quarantined"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Apart:
+class _Apart(Struct, frozen=True):
     """Tells whether columns tell the sample's rows apart. Rows that are equal in everything count once."""
 
     rows: pl.DataFrame

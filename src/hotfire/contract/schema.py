@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from hotfire.contract.columns import NUMBERS, Property, read_properties
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.model import MAX_AHEAD_NS, NAME, STREAM_NAMES, Check, Column, Contract, Lens, is_stream_name
 from hotfire.contract.settings import Settings, read_settings
+from hotfire.contract.words import did_you_mean
 
 SETTINGS = ("kind", "asset", "time", "counter", "revision", "unknown_fields", "max_ahead", "reorder", "lens")
 """hotfire's settings of a schema object."""

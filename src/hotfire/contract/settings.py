@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hotfire.contract.document import Document, Path, did_you_mean
+from msgspec import Struct, field
+
+from hotfire.contract.document import Document, Path
 from hotfire.contract.duration import duration_ns
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The settings of one object of a document, by name without `hotfire.`.
 
     Attributes:

@@ -78,9 +78,9 @@ def _only(values: pl.Series, where: pl.Series) -> pl.Series:
 def _from_iso(values: pl.Series, zone: str | None) -> Judged:
     usual = pl.when(pl.col("").str.contains(_UTC)).then(pl.col(""))
     ns = values.alias("").to_frame().select(usual).select(_usual_ns(pl.col(""))).to_series().alias(values.name)
-    rest = (ns.is_null() & values.is_not_null()).arg_true()
     faults = pl.Series("fault", [None], dtype=pl.String).new_from_index(0, len(values))
-    if len(rest):
+    if ns.null_count() > values.null_count():
+        rest = (ns.is_null() & values.is_not_null()).arg_true()
         rest_ns, rest_faults = _from_any_iso(values.gather(rest), zone)
         ns, faults = ns.scatter(rest, rest_ns), faults.scatter(rest, rest_faults)
     return ns, faults

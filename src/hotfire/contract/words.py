@@ -1,6 +1,9 @@
-"""Words that SQL keeps for itself: a column called so has to stand in double quotes in every statement."""
+"""Words: what was probably meant by one that is not known, and those that SQL keeps for itself."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 SQL_WORDS = frozenset(
     """
@@ -14,4 +17,16 @@ SQL_WORDS = frozenset(
     to trailing true union unique unpack unpivot user using values variadic verbose view when where window with
     """.split()  # noqa: SIM905 - a list would take a page
 )
-"""What DuckDB cannot read bare as a column, or takes for something else; with what PostgreSQL and Polars add to it."""
+"""What DuckDB cannot read bare as a column, or takes for something else; with what PostgreSQL and Polars add to it.
+
+A column called so has to stand in double quotes in every statement.
+"""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A suggestion for a name that is not known: the nearest known one, or all of a few."""
+    known = list(names)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.contract.lens import version_masks
 from hotfire.rows import Correction, Decoded, Fault

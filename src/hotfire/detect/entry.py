@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from hotfire import units
-from hotfire.contract.document import Document, Path, did_you_mean
+from hotfire.contract.document import Document, Path
 from hotfire.contract.duration import duration_ns
 from hotfire.contract.formulas import column_types, judge_boolean
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.messages import OWN, fields_of
 from hotfire.detect.model import AT_ONCE, Delays, Level, Rule
 from hotfire.errors import ContractError, UserError
@@ -23,8 +26,7 @@ if TYPE_CHECKING:
 Scale = Callable[[float], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One rule as it is written. What is wrong with it becomes a remark, and something harmless stands in for it.
 
     Attributes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hotfire.contract.document import did_you_mean
+from msgspec import Struct
+
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.entry import Entry, Scale
 from hotfire.findings import SEVERITIES
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from hotfire.detect.model import Level, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """How one detector's rules are written.
 
     Attributes:

@@ -11,10 +11,10 @@ was the other way: so stretches are judged all at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.detect.model import Delays, Readings, State, changed, lasts
 
@@ -37,8 +37,7 @@ class Turns(NamedTuple):
 _NO_TURNS = Turns(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-@dataclass(frozen=True, slots=True)
-class _Switches:
+class _Switches(Struct, frozen=True):
     """Where comparators are switched, and to what; `after` is what is then remembered, shape (comparators, 3)."""
 
     at: Whole

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from hotfire.detect.model import Readings, Rule
 from hotfire.findings import Finding
@@ -22,8 +23,7 @@ Placed: TypeAlias = list[tuple[int, Finding]]
 """Findings with the number of the row that brought each about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What is to be told of some rows.
 
     Attributes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.contract.expression import columns_of, compile_sql, evaluated
 from hotfire.contract.lens import FRAME_TYPES
@@ -23,8 +23,7 @@ State: TypeAlias = dict[str, Any]
 """What a detector remembers of one asset: plain JSON values. Nothing remembered is an empty one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
+class Delays(Struct, frozen=True):
     """How long a limit must be broken, or kept again, before that counts (ISA-18.2 on- and off-delay).
 
     Attributes:
@@ -41,8 +40,7 @@ AT_ONCE = Delays()
 """No delay at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """The limits of one severity, in the unit that the rule compares in; None is open."""
 
     severity: str
@@ -50,8 +48,7 @@ class Level:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One named alarm condition, compiled: every value in the contract's units, every name known.
 
     Attributes:
@@ -78,8 +75,7 @@ class Rule:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Readings:
+class Readings(Struct, frozen=True, dict=True):
     """Rows as detectors take them: one asset after another, each asset's in the order that counts.
 
     Attributes:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from hotfire.contract.document import Document, Path, did_you_mean, read_document
+from hotfire.contract.document import Document, Path, read_document
 from hotfire.contract.model import NAME
+from hotfire.contract.words import did_you_mean
 from hotfire.detect.entry import Entry
 from hotfire.detect.forms import COMMON, FORMS
 
@@ -25,8 +27,7 @@ FILE = ("stream", "version", "author", "reason", "valid_from", "rules")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class RulesFile:
+class RulesFile(Struct, frozen=True):
     """One version of one rules file, compiled against the contract of its stream.
 
     Attributes:
@@ -57,12 +58,35 @@ def contract_rules(contract: Contract) -> tuple[Rule, ...]:
 
 def stream_of(file: str, text: str) -> str:
     """The stream that a rules file is for. Raises ContractError, with file and line, where it names none."""
+    doc, stream = _addressed(file, text)
+    _raise(doc.remarks)
+    return stream
+
+
+def judged_rules(file: str, text: str, contracts: Mapping[str, Contract | None]) -> tuple[str, list[Remark]]:
+    """The stream that a rules file is for, and all there is to say about it; an empty name where it names none.
+
+    Args:
+        contracts: by stream; None: it is not well written, and nothing of its rules can be said.
+    """
+    doc, stream = _addressed(file, text)
+    if not stream or doc.remarks:
+        return stream, doc.remarks
+    if stream not in contracts:
+        hint = did_you_mean(stream, contracts) or "make its contract, or delete the file"
+        doc.warn(("stream",), "stream", f"there is no stream `{stream}`: nobody uses these rules", hint)
+        return stream, doc.remarks
+    contract = contracts[stream]
+    return stream, [] if contract is None else read_rules(file, text, contract)[1]
+
+
+def _addressed(file: str, text: str) -> tuple[Document, str]:
+    """A rules file with its remarks so far, and the stream that it is for; empty where it names none."""
     doc = read_document(file, text)
-    _raise(doc.remarks)
-    if not isinstance(doc.data, dict) or not isinstance(doc.data.get("stream"), str):
+    stream = doc.data.get("stream") if isinstance(doc.data, dict) else None
+    if not doc.remarks and not isinstance(stream, str):
         doc.error((), "", "a rules file has `stream`, `version` and `rules`", "write `stream:` and its name")
-    _raise(doc.remarks)
-    return str(doc.data["stream"])
+    return doc, stream if isinstance(stream, str) else ""
 
 
 def read_rules(file: str, text: str, contract: Contract) -> tuple[RulesFile | None, list[Remark]]:

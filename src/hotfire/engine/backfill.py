@@ -12,13 +12,14 @@ is planned anew after it: live may have gone on in between.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.engine.flow import Judged
 from hotfire.engine.memory import WINDOW_NS
@@ -71,27 +72,14 @@ class Taking:
 def taken_anew(flow: Flow, contract: Contract, plan: Plan, batch: Judged, assets: pl.DataFrame) -> tuple[Plan, Judged]:
     """A planned batch that was read again, with what is taken of it as live stands now, and the plan that says so.
 
-    Live may have met an asset since, of which the plan takes rows that live would not look for. Where the lake holds the
-    batch already it stays as it was planned.
+    Live may have met an asset since, of which the plan takes rows that live would not look for.
 
     Args:
         assets: as they stand now.
     """
     own = _planned_by(flow.store, plan.stream, plan.span)
-    if flow.lake_only and flow.lake and flow.lake.marker(plan.stream, plan.shard) >= plan.batch_seq:
-        return plan, _as_planned(contract, own, plan.span, batch)
     taken = Taking(contract, own).part_of(replace(batch, read=_Noted(batch.read, plan.span.whole())), assets)
     return replace(plan, span=taken.read.span), taken
-
-
-def _as_planned(contract: Contract, backfill: Backfill, span: Span, batch: Judged) -> Judged:
-    parts = span.parts
-    limits = pl.DataFrame(
-        list(parts[0].facts["limits"].items()), schema={"asset": pl.String, "limit": pl.Int64}, orient="row"
-    )
-    whole = [(part.whole(), bool(part.place.facts["took"])) for part in parts]
-    taken, _ = _taken(contract, backfill.intervals, batch, whole, limits)
-    return _only(batch, taken)
 
 
 def left_out(store: Store, contract: Contract, span: Span, rows: pl.DataFrame) -> bool:
@@ -163,8 +151,7 @@ class BackfillSource:
         return replace(place, key=self._prefix + place.key)
 
 
-@dataclass(frozen=True, slots=True)
-class _Noted:
+class _Noted(Struct, frozen=True):
     """What another source read, under another span."""
 
     source: Read

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.alarm.compare import Difference, difference
 from hotfire.engine.labels import Fault, Score, score
@@ -32,8 +33,7 @@ _HOUR_NS = 3_600_000_000_000
 Key = tuple[str, str, str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Backtest:
+class Backtest(Struct, frozen=True):
     """What rules find in history.
 
     Attributes:
@@ -85,8 +85,7 @@ class Backtest:
         return number / self.hours if self.hours else None
 
 
-@dataclass(slots=True)
-class Evaluation:
+class Evaluation(Struct):
     """Rules at work on history: what they remember, and the conditions so far.
 
     Attributes:
@@ -113,8 +112,7 @@ class Evaluation:
         return tuple(dict.fromkeys(every))
 
 
-@dataclass(slots=True)
-class Coverage:
+class Coverage(Struct):
     """How many rows there were, and how much event time they cover."""
 
     contract: Contract

@@ -10,12 +10,12 @@ of its rows is looked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.engine.memory import Memory, contents, identities, sorted_run
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
 
 _NEVER, _MOST = -(2**63), 2**63 - 1
+_ADDED = ("code", "clock_ns", "floor_ns", "moves", "behind")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What the engine asks of rows that are stored already.
 
     Attributes:
@@ -45,8 +45,7 @@ class Stored:
     assets: Callable[[], pl.DataFrame] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
+class Sorted(Struct, frozen=True):
     """The fates of accepted rows.
 
     Attributes:
@@ -86,13 +85,13 @@ def sort_out(
         memory = memory.met(before.assets().join(came, left_on="asset", right_on=contract.identity[0], how="semi"))
         rows, known = _with_clocks(contract, came, memory, shard)
     ids, held = identities(contract, rows), contents(contract, rows)
-    time, clock = rows[contract.identity[1]], rows["clock_ns"]
     apart = shard == BACKFILL
-    behind = np.ones(rows.height, dtype=bool) if apart else (time <= clock).fill_null(value=False).to_numpy()
+    behind = np.ones(rows.height, dtype=bool) if apart else rows["behind"].to_numpy()
     duplicate = np.zeros(rows.height, dtype=bool)
     conflict: dict[int, str] = {}
     if behind.any():
         remembered, duplicate = (behind, duplicate) if apart else _remembered(memory, ids, held, behind)
+        time = rows[contract.identity[1]]
         deep = behind & (time < _floor(memory, rows)).fill_null(value=False).to_numpy()
         again = behind & pl.Series(ids).is_duplicated().to_numpy()
         ask = (deep | remembered) & ~duplicate
@@ -102,28 +101,26 @@ def sort_out(
     conflicting = np.zeros(rows.height, dtype=bool)
     conflicting[list(conflict)] = True
     keep = ~(duplicate | conflicting)
-    late = pl.lit(value=True) if repair else (pl.col(contract.identity[1]) < pl.col("clock_ns")).fill_null(value=False)
-    stored = rows.with_columns(late=late).filter(keep)
+    if repair:
+        rows = rows.with_columns(late=True)
+    stored = rows if keep.all() else rows.filter(keep)
     numbers = rows["row_no"]
-    moving = stored.filter("moves")
+    moving = stored if stored["moves"].all() else stored.filter("moves")
     assets = _advance(contract, moving, known, shard)
     run = sorted_run(ids[keep], held[keep], stored["code"], stored[contract.identity[1]])
     touched = assets[moving["code"].unique()] if moving.height else assets.clear()
     return Sorted(
-        stored.drop("code", "clock_ns", "floor_ns", "moves"),
+        stored.drop(_ADDED),
         numbers.filter(duplicate).to_list(),
-        [
-            Fault(
-                numbers[at],
-                "key.conflict",
-                shown(contract, contract.identity, rows.select(contract.identity).row(at)),
-                why,
-            )
-            for at, why in conflict.items()
-        ],
+        [_conflict(contract, rows, at, why) for at, why in conflict.items()],
         touched.drop("floor_ns", "shard"),
         memory.advance(assets, run),
     )
+
+
+def _conflict(contract: Contract, rows: pl.DataFrame, at: int, why: str) -> Fault:
+    identity = rows.select(contract.identity).row(at)
+    return Fault(rows["row_no"][at], "key.conflict", shown(contract, contract.identity, identity), why)
 
 
 def _with_clocks(
@@ -131,18 +128,26 @@ def _with_clocks(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add `code`, `clock_ns` (of the asset just before each row), `floor_ns`, and whether the row `moves` the clock.
 
-    New assets join the table.
+    Beside them whether it is `late` (behind that clock), or `behind`: late or at the clock. New assets join the table.
     """
     asset, time = contract.identity[:2]
-    fresh = rows.select(pl.col(asset).alias("asset")).unique(maintain_order=True)
-    fresh = fresh.join(memory.assets, on="asset", how="anti", maintain_order="left")
-    fresh = fresh.with_columns(clock_ns=None, floor_ns=_NEVER, counter=None, gaps=0, stored=0, shard=pl.lit(shard))
-    known = pl.concat([memory.assets, fresh.cast(memory.assets.schema)])
+    known = memory.assets
+    found = _joined(asset, rows, known, shard)
+    if found["code"].null_count():
+        fresh = found.filter(pl.col("code").is_null()).select(pl.col(asset).alias("asset")).unique(maintain_order=True)
+        fresh = fresh.with_columns(clock_ns=None, floor_ns=_NEVER, counter=None, gaps=0, stored=0, shard=pl.lit(shard))
+        known = pl.concat([known, fresh.cast(known.schema)])
+        found = _joined(asset, rows, known, shard)
+    before = pl.when("moves").then(pl.col(time).cum_max().shift(1).over("code"))
+    found = found.with_columns(clock_ns=pl.max_horizontal("clock_ns", before))
+    late, behind = (pl.col(time) < pl.col("clock_ns")), (pl.col(time) <= pl.col("clock_ns"))
+    return found.with_columns(late=late.fill_null(value=False), behind=behind.fill_null(value=False)), known
+
+
+def _joined(asset: str, rows: pl.DataFrame, known: pl.DataFrame, shard: str) -> pl.DataFrame:
     moves = pl.col("shard") == BACKFILL if shard == BACKFILL else pl.lit(value=True)
     table = known.select("asset", "clock_ns", "floor_ns", moves=moves).with_row_index("code")
-    rows = rows.join(table, left_on=asset, right_on="asset", how="left", maintain_order="left")
-    before = pl.when("moves").then(pl.col(time).cum_max().shift(1).over("code"))
-    return rows.with_columns(clock_ns=pl.max_horizontal("clock_ns", before)), known
+    return rows.join(table, left_on=asset, right_on="asset", how="left", maintain_order="left")
 
 
 def _apart(known: pl.DataFrame, rows: pl.DataFrame) -> bool:
@@ -230,17 +235,17 @@ def _advance(contract: Contract, stored: pl.DataFrame, known: pl.DataFrame, shar
         return known
     time = contract.identity[1]
     gained = stored.group_by("code").agg(top=pl.col(time).max(), rows=pl.len())
+    counts = [pl.col("counter"), pl.col("gaps")]
     if contract.counter is not None:
         gained = gained.join(_gaps(contract.counter, stored, known), on="code", how="left")
-    else:
-        gained = gained.with_columns(last=pl.lit(None, dtype=pl.Int64), missed=pl.lit(0, dtype=pl.Int128))
+        missed = pl.col("gaps").cast(pl.Int128) + pl.col("missed").fill_null(0)
+        counts = [pl.coalesce("last", "counter").alias("counter"), missed.clip(0, _MOST).cast(pl.Int64)]
     joined = known.with_row_index("code").join(gained, on="code", how="left", maintain_order="left")
     return joined.select(
         "asset",
         pl.max_horizontal("clock_ns", "top").alias("clock_ns"),
         "floor_ns",
-        pl.coalesce("last", "counter").alias("counter"),
-        (pl.col("gaps").cast(pl.Int128) + pl.col("missed").fill_null(0)).clip(0, _MOST).cast(pl.Int64),
+        *counts,
         pl.col("stored") + pl.col("rows").fill_null(0).cast(pl.Int64),
         pl.when((pl.col("shard") == BACKFILL) & pl.col("top").is_not_null())
         .then(pl.lit(shard))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.engine.dedupe import Stored, shown
 from hotfire.rows import Fault
@@ -23,8 +23,7 @@ _GONE: _Values = ()
 """The content of a record that was deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """The fates of accepted entity rows.
 
     Attributes:

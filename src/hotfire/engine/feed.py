@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.lens import FRAME_TYPES
 from hotfire.engine.dedupe import Stored, sort_out
@@ -34,8 +35,7 @@ _MANY = 500_000
 """So many rows may be held beyond those that must be, before they are gone through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fed:
+class Fed(Struct, frozen=True):
     """Accepted rows on their way to detectors.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.contract.check import judge
 from hotfire.contract.lens import carried
@@ -16,7 +16,7 @@ from hotfire.engine.dedupe import Stored, sort_out
 from hotfire.engine.entities import Versions, sort_versions
 from hotfire.engine.memory import Memory
 from hotfire.engine.watch import Ruleset
-from hotfire.ledger.arrival import remembered_as
+from hotfire.ledger.arrival import committed, remembered_as
 from hotfire.ledger.cleared import cleared_before
 from hotfire.rows import LIVE, Backfill, Counts, Fault, Outcome, Plan, Rejected, Verdict
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from hotfire.protocols import Lake, Read, Source, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A batch on its way: what was read, and what its contract says of it.
 
     Attributes:
@@ -56,8 +55,7 @@ def judged(contract: Contract, read: Read, received_at_ns: int) -> Judged:
     return Judged(read, received_at_ns, judge(contract, read.records.decode(wire(contract)), received_at_ns))
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """One stream's way through the engine: where its rows come from, what they promise, where they go.
 
     Attributes:
@@ -114,7 +112,7 @@ def outcome_of(
     verdict = _without(batch.verdict, plan.refused)
     if contract.kind == "telemetry":
         before = Stored(
-            partial(_stored_before, flow, contract, plan, settle),
+            partial(_stored_before, flow, contract, settle),
             partial(_carried, flow, contract),
             partial(_assets_now, flow, contract, settle) if flow.lock else None,
         )
@@ -188,15 +186,12 @@ def _assets_now(flow: Flow, contract: Contract, settle: Callable[[], None]) -> p
 
 
 def _stored_before(
-    flow: Flow, contract: Contract, plan: Plan, settle: Callable[[], None], identities: pl.DataFrame
+    flow: Flow, contract: Contract, settle: Callable[[], None], identities: pl.DataFrame
 ) -> pl.DataFrame:
-    """Stored rows of earlier batches. The lake may hold this one already, where a crash came before its commit."""
+    """Stored rows of earlier batches; of a stream that is kept only in the lake a dry run has its own in the store."""
     settle()
-    if not (flow.lake_only and flow.lake):
-        return stored_now(flow, contract, identities)
-    own = (pl.col("shard") == plan.shard) & (pl.col("batch_seq") >= plan.batch_seq)
-    found = flow.lake.stored(contract, identities).filter(~own)
-    if not flow.dry_run:
+    found = stored_now(flow, contract, identities)
+    if not (flow.lake_only and flow.dry_run):
         return found
     tried = flow.store.stored(contract, identities)
     return pl.concat([found.select(tried.columns), tried]) if tried.height else found
@@ -209,7 +204,7 @@ def stored_now(flow: Flow, contract: Contract, identities: pl.DataFrame) -> pl.D
     below the limit that is asked for next.
     """
     if flow.lake_only and flow.lake:
-        return flow.lake.stored(contract, identities)
+        return committed(flow.lake.stored(contract, identities), flow.store, contract.stream)
     found = flow.store.stored(contract, identities)
     before_ns = cleared_before(flow.store, contract.stream)
     if before_ns is None or flow.lake is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.alarm.compare import end_of
 from hotfire.errors import UserError
@@ -23,8 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEEDED = ("asset", "fault", "since", "until")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A fault of an asset's readings, as somebody labelled it.
 
     Attributes:
@@ -49,8 +48,7 @@ class Fault:
         return own and self.since_ns <= one.raised_at_ns <= self.until_ns + GRACE_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """How many faults of a kind were found.
 
     Attributes:
@@ -82,8 +80,7 @@ class Found:
         return max(self.delays_s, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """How well conditions find labelled faults.
 
     Attributes:

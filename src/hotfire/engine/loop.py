@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.engine.backfill import Taking, taken_anew
 from hotfire.engine.flow import Flow, Judged, outcome_of, plan_of
 from hotfire.engine.follower import Follower
 from hotfire.engine.memory import WINDOW_NS, Memory, remember
-from hotfire.engine.stages import Reader, Watcher, Writer, commit, past
+from hotfire.engine.stages import Reader, Watcher, Writer, commit, past, take_back
 from hotfire.engine.watch import Watch
 from hotfire.errors import Refused, RowsRefused, SourceChanged
 from hotfire.rows import BACKFILL, Counts, Outcome, Plan
@@ -140,7 +140,7 @@ def _finish(flow: Flow, plan: Plan, epoch: int, memory: Memory) -> tuple[Outcome
     contract = flow.contract_of(plan.contract)
     batch = flow.judge(contract, read, plan.received_at_ns)
     with flow.lock or nullcontext():
-        flow.store.refresh()
+        take_back(flow, plan)
         if plan.shard == BACKFILL:
             memory = _memory(flow, memory.watch)
             plan, batch = taken_anew(flow, contract, plan, batch, memory.assets)

@@ -8,11 +8,12 @@ asked. So deduplication is exact over all history while the memory stays bounded
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.engine.watch import Watch
 from hotfire.rows import BACKFILL
@@ -43,8 +44,7 @@ ASSETS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Identities sorted by hash: `ids` and `contents` are 64-bit hashes, `codes` rows of the asset table.
 
     `codes` and `times` are empty where nothing is forgotten by age.
@@ -59,8 +59,7 @@ class Run:
 _NONE = Run(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0, np.int64))
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """Frozen: a batch makes a new one, which counts only once the batch is committed.
 
     Attributes:
@@ -134,12 +133,12 @@ class Memory:
 
 def identities(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's identity, stable within one process."""
-    return rows.select(contract.identity).hash_rows().to_numpy()
+    return pl.DataFrame([rows[name] for name in contract.identity]).hash_rows().to_numpy()
 
 
 def contents(contract: Contract, rows: pl.DataFrame) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's contract columns, independent of the identity's hash."""
-    return rows.select(column.storage for column in contract.columns).hash_rows(seed=7).to_numpy()
+    return pl.DataFrame([rows[column.storage] for column in contract.columns]).hash_rows(seed=7).to_numpy()
 
 
 def sorted_run(ids: NDArray[np.uint64], held: NDArray[np.uint64], codes: pl.Series, times: pl.Series) -> Run:
@@ -179,7 +178,7 @@ def _merge(runs: Sequence[Run]) -> Run:
     if not runs:
         return _NONE
     order = np.argsort(np.concatenate([run.ids for run in runs]), kind="stable")
-    whole = (np.concatenate([getattr(run, name) for run in runs]) for name in Run.__slots__)
+    whole = (np.concatenate([getattr(run, name) for run in runs]) for name in Run.__struct_fields__)
     return Run(*(part[order] if len(part) else part for part in whole))
 
 
@@ -190,5 +189,5 @@ def _select(run: Run, mask: NDArray[np.bool_]) -> Run:
 def _inserted(small: Run, great: Run, kept: NDArray[np.bool_] | slice) -> Run:
     """What is kept of a great run, with a small one: column by column, for the great one is as large as the window."""
     at = np.searchsorted(great.ids[kept], small.ids, side="right")
-    columns = ((getattr(great, name)[kept], getattr(small, name)) for name in Run.__slots__)
+    columns = ((getattr(great, name)[kept], getattr(small, name)) for name in Run.__struct_fields__)
     return Run(*(np.insert(old, at[: len(new)], new) for old, new in columns))

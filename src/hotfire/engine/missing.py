@@ -7,10 +7,10 @@ interval.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.engine.backfill import limits_of, within
 from hotfire.engine.flow import judged, stored_now
@@ -25,8 +25,7 @@ _MOST = 2**63 - 1
 _COUNTED = ("rows", "missing", "left")
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """One interval, [since, until) in nanoseconds of UTC.
 
     Attributes:
@@ -45,8 +44,7 @@ class Missing:
         return self.rows - self.missing
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What a source has, and what of it is missing.
 
     Attributes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from hotfire.engine.flow import Judged
 from hotfire.findings import Change, Condition, Finding, Watched
@@ -26,8 +26,7 @@ ARRIVAL = ("batch_seq", "row_no")
 _REPLAY = "replay"
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """A stream as it stands: what is replayed.
 
     Attributes:
@@ -52,8 +51,7 @@ class Recorded:
         return self.since_ns is None and self.until_ns is None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Batches that go together, and the batch that becomes of them.
 
     Attributes:
@@ -65,8 +63,7 @@ class Page:
     judged: Judged
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """What a poll brings: rows that were judged before."""
 
     span: Span
@@ -111,8 +108,7 @@ class Past:
         """Nothing is held."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Quarantined:
+class _Quarantined(Struct, frozen=True):
     """Implements `protocols.Records` on what is still in quarantine of a page, by record number.
 
     A stored row that the replay rejects has no bytes any more.

@@ -7,11 +7,11 @@ for, the new account holds, outside of it the previous one (`alarm/splice.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from hotfire.alarm.compare import FOREVER_NS, Difference, difference
 from hotfire.alarm.splice import BEGINNING_NS, Entry, revised, spliced
@@ -30,8 +30,7 @@ Reach = Mapping[tuple[str, str], int]
 _PAGE = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Rejudged:
+class Rejudged(Struct, frozen=True):
     """What today's rules say of the past.
 
     Attributes:
@@ -72,7 +71,8 @@ def rejudged(
         for change in one.take(some):
             held = change.condition
             key = (some.shard, held.rule, held.asset, held.channel, held.number)
-            batches.setdefault(key, _batch(contract, some, change))
+            if key not in batches:
+                batches[key] = _batch(contract, some, change)
     found = [Entry(key[0], batches[key], condition) for key, condition in one.found.items()]
     kept = tuple(before)
     return Rejudged(kept, tuple(revised(kept, found, *bounds)), dict(coverage.reach), coverage.rows)

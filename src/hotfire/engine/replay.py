@@ -8,10 +8,10 @@ small ones are taken together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.engine.flow import Flow
 from hotfire.engine.loop import run
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from hotfire.protocols import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """What came of a replay.
 
     Attributes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.contract.model import Contract
 from hotfire.detect import DETECTORS
@@ -22,8 +22,7 @@ Chains: TypeAlias = Mapping[str, Sequence[str]]
 """The texts of each rules file that are still needed, in the order in which they were entered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """Rules as they are entered: what is kept of them, and what they compile to.
 
     Attributes:

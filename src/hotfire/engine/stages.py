@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hotfire.errors import Refused, RowsRefused
 from hotfire.rows import BACKFILL, Outcome, Place, Plan, Position
@@ -45,6 +46,20 @@ def _committed(flow: Flow, outcome: Outcome, contract: Contract, epoch: int) -> 
         flow.store.commit(replace(outcome, rows=outcome.rows.clear()), contract, epoch)
     else:
         flow.store.commit(outcome, contract, epoch)
+
+
+def take_back(flow: Flow, plan: Plan) -> None:
+    """Take what a crash left in the lake out of it: rows of a batch without a commit, which nobody has looked at.
+
+    The batch is made anew, and may come out otherwise: another shard may have gone on in between.
+    """
+    if (
+        flow.lake_only
+        and flow.lake
+        and not flow.dry_run
+        and flow.lake.marker(plan.stream, plan.shard) >= plan.batch_seq
+    ):
+        flow.lake.retreat(plan.stream, plan.shard, plan.batch_seq - 1)
 
 
 class Reader:
@@ -100,7 +115,6 @@ class Writer:
         if self._flow.lock and not self._locked:
             self._flow.lock.acquire()
             self._locked = True
-            self._flow.store.refresh()
 
     def settle(self) -> None:
         """Return once everything is committed."""

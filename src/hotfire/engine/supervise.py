@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from hotfire.engine.loop import run
 from hotfire.errors import HotfireError, Outage, RowsRefused
@@ -29,8 +30,7 @@ LOOK_S = 0.25
 """At least this often, seconds: is it time to stop, has the lake waited long enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a stream is doing.
 
     Attributes:

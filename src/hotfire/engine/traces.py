@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -23,8 +23,7 @@ _WORD = re.compile(r"[a-z0-9_]+")
 Key = tuple[str, str, str, int]
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(Struct):
     """A channel around one moment.
 
     Attributes:
@@ -41,8 +40,7 @@ class Trace:
     upto_ns: int = 0
 
 
-@dataclass(slots=True)
-class Traces:
+class Traces(Struct):
     """Keeps what is around the conditions of several rulesets, which are given the same rows.
 
     Attributes:

@@ -7,9 +7,10 @@ is still of the older version. Quarantine keeps its raw bytes; a replay judges t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hotfire.contract.lens import upgrade
 from hotfire.engine.loop import run

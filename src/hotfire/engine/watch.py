@@ -7,11 +7,12 @@ Rows reach detectors in arrival order against their asset's own clock: a late ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.alarm.conditions import after, ended
 from hotfire.detect.model import Readings
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from hotfire.rows import Correction
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
+class Edition(Struct, frozen=True):
     """The detectors that hold from one event time on.
 
     Attributes:
@@ -46,8 +46,7 @@ class Edition:
         return f"{self.major}:{self.rules}"
 
 
-@dataclass(frozen=True, slots=True)
-class Ruleset:
+class Ruleset(Struct, frozen=True):
     """The rules that a batch is watched by.
 
     Attributes:
@@ -63,8 +62,7 @@ UNWATCHED = Ruleset("-")
 """Of a flow by which nothing new comes. What is planned already was watched by rules of another name."""
 
 
-@dataclass(slots=True)
-class _Findings:
+class _Findings(Struct):
     """What comes of one batch."""
 
     findings: list[Finding]

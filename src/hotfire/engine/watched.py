@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.findings import Condition
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 BEGINNING_NS = -(2**63)
 
 
-@dataclass(slots=True)
-class Remembered:
+class Remembered(Struct):
     """What is remembered of one asset.
 
     Attributes:

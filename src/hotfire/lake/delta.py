@@ -7,9 +7,7 @@ from threading import local
 from typing import TYPE_CHECKING
 
 import polars as pl
-import stamina
 from deltalake import Transaction
-from deltalake.exceptions import CommitFailedError
 
 from hotfire.errors import LakeUnusable
 from hotfire.lake import layout
@@ -81,17 +79,17 @@ class DeltaLake:
         """
         stream, shown = contract.stream, layout.to_lake(contract, rows)
         one, marker = self._table(stream), Transaction(self._app(stream, shard), upto)
+
+        def appended() -> None:
+            table = one.ready(contract, Transaction(MAJOR, contract.major))
+            if (table.transaction_version(marker.app_id) or 0) >= upto:
+                return
+            one.append(table, contract, shown, marker)
+            if table.version() % MAINTAIN_EVERY == 0:
+                self._worn.add(stream)
+
         with usable(one.uri):
-            for attempt in _retries():
-                with attempt:
-                    if attempt.num > 1:
-                        one.forget()
-                    table = one.ready(contract, Transaction(MAJOR, contract.major))
-                    if (table.transaction_version(marker.app_id) or 0) >= upto:
-                        return
-                    one.append(table, contract, shown, marker)
-                    if table.version() % MAINTAIN_EVERY == 0:
-                        self._worn.add(stream)
+            one.committed(appended)
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """Stored rows (storage and bookkeeping columns) whose identity columns equal a row of `identities`."""
@@ -220,11 +218,9 @@ class DeltaLake:
             ContractError: a column has another type than the table's.
         """
         one = self._table(contract.stream)
+        one.forget()
         with usable(one.uri):
-            for attempt in _retries():
-                with attempt:
-                    one.forget()
-                    one.ready(contract, Transaction(MAJOR, contract.major))
+            one.committed(lambda: one.ready(contract, Transaction(MAJOR, contract.major)))
 
     def major(self, stream: str) -> int | None:
         """The contract's major version that the stream's table is made for; None where there is none."""
@@ -241,29 +237,31 @@ class DeltaLake:
         one, major = self._table(contract.stream), self.major(contract.stream)
         older = next(version for version in contract.older if version.major == major)
         kept = layout.marks(contract)
+
+        def rewritten() -> None:
+            table = one.current()
+            assert table is not None
+            frames = (
+                layout.to_lake(contract, convert(rows.drop(kept)).hstack(rows.select(kept)))
+                for rows in self.rows(older)
+            )
+            one.overwrite(table, contract, frames, Transaction(MAJOR, contract.major))
+
+        one.forget()
         with usable(one.uri):
-            for attempt in _retries():
-                with attempt:
-                    one.forget()
-                    table = one.current()
-                    assert table is not None
-                    frames = (
-                        layout.to_lake(contract, convert(rows.drop(kept)).hstack(rows.select(kept)))
-                        for rows in self.rows(older)
-                    )
-                    one.overwrite(table, contract, frames, Transaction(MAJOR, contract.major))
+            one.committed(rewritten)
 
     def retreat(self, stream: str, shard: str, upto: int) -> int:
         """Take a shard back to batch `upto`, where the store was restored from an older backup. Counts lost rows."""
-        one, removed = self._table(stream), 0
+        one = self._table(stream)
+
+        def retreated() -> int:
+            table = one.current()
+            return 0 if table is None else one.retreat(table, shard, Transaction(self._app(stream, shard), upto))
+
+        one.forget()
         with usable(one.uri):
-            for attempt in _retries():
-                with attempt:
-                    one.forget()
-                    table = one.current()
-                    if table is not None:
-                        removed = one.retreat(table, shard, Transaction(self._app(stream, shard), upto))
-        return removed
+            return one.committed(retreated)
 
     def worn(self, stream: str) -> bool:
         """Whether an append of this process has filled another `MAINTAIN_EVERY` versions since the last `maintain`."""
@@ -274,13 +272,10 @@ class DeltaLake:
 
         Beside appends and readers: what a reader has listed stays for `keep_hours`.
         """
-        counted: dict[str, int] = {}
+        one = self._table(stream)
         self._worn.discard(stream)
-        with usable(self._uri(stream)):
-            for attempt in _retries():
-                with attempt:
-                    counted = self._table(stream).maintain()
-        return counted
+        with usable(one.uri):
+            return one.committed(one.maintain)
 
     def _table(self, stream: str) -> Table:
         handles = self._own.tables
@@ -293,8 +288,3 @@ class DeltaLake:
 
     def _app(self, stream: str, shard: str) -> str:
         return f"{self._incarnation}/{stream}/{shard}"
-
-
-def _retries() -> Iterator[stamina.Attempt]:
-    """Tries of a commit that may meet another writer's."""
-    return iter(stamina.retry_context(on=CommitFailedError, attempts=8, wait_initial=0.05, wait_max=1.0))

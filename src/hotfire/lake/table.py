@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from hotfire.lake import layout
@@ -15,11 +16,13 @@ from hotfire.lake.durable import sync_files
 from hotfire.lake.scan import NO_FILES, damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from deltalake import Transaction
 
     from hotfire.contract.model import Contract
+
+T = TypeVar("T")
 
 REOPEN_AFTER = 50
 """Versions that one handle has gone along with: an older one gets slower with every commit."""
@@ -62,6 +65,19 @@ class Table:
     def forget(self) -> None:
         """Open the table anew when it is next asked for."""
         self._handle = self._fits = None
+
+    def committed(self, commit: Callable[[], T]) -> T:
+        """Commit; where another writer's commit was in the way, look at the table again and commit anew."""
+        try:
+            return commit()
+        except CommitFailedError:
+            from stamina import retry  # here, for loading it takes longer than the commit
+
+        def anew() -> T:
+            self.forget()
+            return commit()
+
+        return retry(on=CommitFailedError, attempts=7, wait_initial=0.05, wait_max=1.0)(anew)()
 
     def current(self) -> DeltaTable | None:
         """The handle at the table's newest version; None where there is no table."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.rows import BACKFILL, Span
 
@@ -22,8 +22,7 @@ ROWS = 100_000
 _PAGE = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """Consecutive batches of one shard under the same contract and rules, between which nothing else arrived.
 
     Attributes:
@@ -50,8 +49,7 @@ class Arrived:
         return int(self.ledger[-1]["batch_seq"])
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What of stored rows is wanted.
 
     Attributes:
@@ -86,6 +84,19 @@ def arrived(
     for (shard, repair, remembered, _, _), batches in groupby(in_order, key=_alike):
         for some in _together(batches, together):
             yield Arrived(shard, repair, remembered, some, read.rows(shard, some))
+
+
+def committed(rows: pl.DataFrame, store: Store, stream: str) -> pl.DataFrame:
+    """Those rows of the lake whose batches are committed: rows that are kept only there come before their commit.
+
+    Args:
+        rows: with `shard` and `batch_seq`.
+    """
+    upto = store.query("shards", stream=stream).select(
+        pl.col("shard").cast(pl.String), pl.col("committed_seq").cast(pl.Int64)
+    )
+    known = rows.join(upto, on="shard", how="left", maintain_order="left")
+    return known.filter(pl.col("batch_seq") <= pl.col("committed_seq")).drop("committed_seq")
 
 
 def remembered_as(shard: str, span: Span) -> str:
@@ -126,8 +137,7 @@ def _together(batches: Iterator[dict[str, Any]], most: int) -> Iterator[list[dic
         yield some
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """Where rows are read from, as `arrived` says."""
 
     contract: Contract

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct, field
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.ledger.arrival import ledger
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from hotfire.protocols import Lake, Source, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True):
     """One stream's equation, and every place where a recount differs from the ledger.
 
     Attributes:

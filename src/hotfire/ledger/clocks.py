@@ -7,12 +7,12 @@ Rows of a file that is read in one go do not. The least lags of an asset show it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,7 @@ SLOWEST, FASTEST = 1e-5, 5e-3
 """Seconds a second: less cannot be told, more is no clock but a backlog that grows or shrinks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """One asset whose clock is wrong: what is seen, in a few words after its name."""
 
     kind: Kind

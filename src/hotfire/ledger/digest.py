@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from hotfire.ledger.arrival import committed
+
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
     from hotfire.protocols import Lake, Store
@@ -58,10 +60,8 @@ def _stored(contract: Contract, store: Store, lake: Lake | None) -> Iterator[pl.
 
 
 def _in_lake(contract: Contract, store: Store, lake: Lake) -> Iterator[pl.DataFrame]:
-    """Rows of committed batches: those of a batch that is not committed yet may be in the lake already."""
-    committed = store.query("shards", stream=contract.stream).select("shard", upto="committed_seq")
     for rows in lake.rows(contract):
-        yield rows.join(committed, on="shard", how="left").filter(pl.col("batch_seq") <= pl.col("upto"))
+        yield committed(rows, store, contract.stream)
 
 
 def _encoded(contract: Contract, rows: pl.DataFrame) -> Iterable[bytes]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -40,8 +40,7 @@ ROWS = pl.Schema(
 """What `newest` tells of a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """Half, 95 and 99 of a hundred rows took at most so many milliseconds; None where no row could tell."""
 
     p50_ms: float | None = None
@@ -49,8 +48,7 @@ class Spread:
     p99_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Struct, frozen=True):
     """Where the time of a stream's newest live rows went.
 
     Attributes:

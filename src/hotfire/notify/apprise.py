@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from hotfire.errors import Outage, UserError
-from hotfire.notify.words import in_words, redacted
+from hotfire.notify.words import in_words, is_final, redacted
 
 if TYPE_CHECKING:
     from hotfire.alarm.notices import Notice
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0
 
 _GOOD = frozenset({"RTN", "CLEARED"})
+_ANSWERED = re.compile(r"\berror=(\d{3})\b")
+"""How apprise's log gives the HTTP status that a service has answered with."""
 
 
 class AppriseNotifier:
     """Sends each notice in words to one service. Implements `protocols.Notifier`.
 
-    Services know no idempotency keys: after a crash the same words may come twice. apprise does not say why a service refused,
-    so whatever fails is tried again.
+    Services know no idempotency keys: after a crash the same words may come twice. apprise tells only in its log why a
+    service refused: where that says 4xx, as for a token that is wrong, the notice is given up, but for 408 and 429.
+    Everything else is tried again.
 
     Args:
         name: of the target.
@@ -60,6 +64,10 @@ class AppriseNotifier:
         )
         if not taken:
             trouble = redacted(said[-1] if said else "the service did not take it", self._url)
+            codes = [int(code) for line in said for code in _ANSWERED.findall(line)]
+            if codes and all(is_final(code) for code in codes):
+                do = f"Look at the url of notify.{self._name}: this notice is given up."
+                raise UserError(f"notify.{self._name} refuses: {trouble}", do)
             raise Outage(f"notify.{self._name} cannot be reached: {trouble}", "It is tried again.")
 
     def close(self) -> None:

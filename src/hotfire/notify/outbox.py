@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotfire.alarm.flood import WINDOW_NS, Sending, digested
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hotfire.alarm.flood import GATHER_NS, WINDOW_NS, Sending, digested
 from hotfire.errors import HotfireError, Outage, UserError
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ MOST = 5000
 State = Literal["running", "retrying", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a target is doing.
 
     Attributes:
@@ -70,11 +71,12 @@ class Target:
         """Whether it is left alone for a while, after a failure."""
         return self._clock.now_ns() < self._rests_until_ns
 
-    def look(self, over: Callable[[], bool] = lambda: False) -> bool:
+    def look(self, over: Callable[[], bool] = lambda: False, gather_ns: int = GATHER_NS) -> bool:
         """Send what is due now, one thing after another. Whether anything is left that may soon be due.
 
         Args:
             over: whether to begin nothing more.
+            gather_ns: as of `digested`.
         """
         if self.rests:
             return True
@@ -83,7 +85,7 @@ class Target:
             with self._lock:
                 pending = self._outbox.pending(self.name, now_ns, MOST)
                 recent = self._outbox.sent(self.name, now_ns - WINDOW_NS) if pending else ()
-            done = self._send(digested(pending, recent, now_ns), over)
+            done = self._send(digested(pending, recent, now_ns, gather_ns), over)
         except HotfireError as error:
             self._rest(error)
             return True
@@ -202,7 +204,8 @@ class Sender:
     def stop(self, drain_s: float) -> None:
         """Send what is there, for so long at the most, and end. Returns at once.
 
-        A target that does not answer is not waited for; what was not sent stays in the outbox.
+        A target that does not answer is not waited for, nor is a summary for what it could gather; what was not sent stays
+        in the outbox.
         """
         self._until_ns = self._clock.now_ns() + _ns(drain_s)
         self._stop.set()
@@ -220,8 +223,9 @@ class Sender:
         try:
             while not self._over():
                 woken.clear()
-                left = target.look(self._over)
-                if self._stop.is_set() and (not left or target.rests):
+                ends, before = self._stop.is_set(), target.standing
+                left = target.look(self._over, 0 if ends else GATHER_NS)
+                if ends and (not left or target.rests or target.standing == before):
                     break
                 (self._stop if left and not self._stop.is_set() else woken).wait(LOOK_S)
         finally:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from hotfire.errors import Outage, UserError
-from hotfire.notify.words import redacted
+from hotfire.notify.words import is_final, redacted
 
 if TYPE_CHECKING:
     from hotfire.alarm.notices import Notice
@@ -25,7 +25,6 @@ LONGEST_REST_S = 3600.0
 """A target that asks to be left alone for longer is asked again after so long."""
 
 _SHOWN_BYTES = 300
-_LATER = frozenset({408, 429})
 
 
 class Webhook:
@@ -73,7 +72,7 @@ class Webhook:
         code = response.status_code
         said = redacted(_excerpt(response), self._url.raw_path.decode())
         what = f"notify.{self._name} answers {code} {response.reason_phrase}{said}."
-        if 400 <= code < 500 and code not in _LATER:
+        if is_final(code):
             raise UserError(what, f"Look at the url and the secret of notify.{self._name}: this notice is given up.")
         do = "It is tried again."
         if response.is_redirect:

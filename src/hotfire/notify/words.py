@@ -1,4 +1,4 @@
-"""A notice in words, for where people read it."""
+"""A notice in words, for where people read it; and what the answers of services mean."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def told(notice: Notice) -> dict[str, Any]:
     """The fields of the alarm, or of the summary."""
     data: dict[str, Any] = msgspec.json.decode(notice.body)["data"]
     return data
+
+
+def is_final(code: int) -> bool:
+    """Whether an HTTP status says that the same again will not help: 4xx, but for 408 and 429."""
+    return 400 <= code < 500 and code not in {408, 429}
 
 
 def redacted(text: str, address: str) -> str:

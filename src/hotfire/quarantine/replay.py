@@ -7,10 +7,10 @@ arrived meanwhile. The loop guard leaves rows alone that were tried `tries` time
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.errors import SourceChanged
 from hotfire.protocols import Records
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _PLACE = "quarantine"
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantineRead:
+class QuarantineRead(Struct, frozen=True):
     """Quarantined rows on their way through the engine."""
 
     span: Span

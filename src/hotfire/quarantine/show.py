@@ -6,8 +6,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from hotfire.contract.expression import columns_of
 
@@ -23,8 +24,7 @@ Spot = tuple[int, int]
 """Where in a record's text something stands: [begin, end)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A rejected record.
 
     Attributes:

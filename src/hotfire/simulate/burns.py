@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.simulate.faults import Fault, Kind, Plan, given_to
 from hotfire.simulate.model import Request
@@ -48,8 +48,7 @@ _HEATING_S, _COOLING_S = 1.5, 25.0  # time constants of the wall: in a burn, at 
 _MARGIN_S = 20.0  # of steady burn before and after a fault
 
 
-@dataclass(frozen=True, slots=True)
-class Burn:
+class Burn(Struct, frozen=True):
     """Rest, startup, steady burn and shutdown of one engine. Times are seconds after the start of the simulation.
 
     Attributes:
@@ -69,8 +68,7 @@ class Burn:
         return startup, steady, steady + self.steady_s, steady + self.steady_s + SHUTDOWN_S
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
+class Readings(Struct, frozen=True):
     """What one engine's sensors say in a row of steps.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
+from msgspec import Struct
 
 from hotfire.simulate.faults import Window
 from hotfire.simulate.model import Label
@@ -20,8 +20,7 @@ SHARED = ("not_a_number", "missing_zone", "out_of_range", "truncated", "wrong_fi
 """What befalls single lines by chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """Lines in order, without line ends, and of each the asset and the instant."""
 
     text: pl.Series
@@ -48,8 +47,7 @@ def covered(window: Window, asset: pl.Series, time_ns: NDArray[np.int64], start_
     return within
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """What a line's fields are.
 
     Attributes:

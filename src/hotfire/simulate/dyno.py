@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hotfire.simulate.dirt import Columns, Lines
@@ -66,8 +67,7 @@ def generate(request: Request, recording: Recording | None = None) -> Blocks:
     return assemble(_chunks(cells, steps, request, set_id), wanted, columns_of(request.form), request)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(Struct, frozen=True):
     """One engine in a cell: steps `first` to `last` (exclusive).
 
     Attributes:
@@ -116,8 +116,7 @@ def _longest(request: Request, recording: Recording) -> int:
     return max(sum(lengths[cell :: request.assets]) for cell in range(request.assets))
 
 
-@dataclass(frozen=True, slots=True)
-class _Readings:
+class _Readings(Struct, frozen=True):
     """What one cell's sensors say in a row of steps. `present` is False where there is no reading."""
 
     unit: NDArray[np.int64]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from hotfire.contract.document import Document, did_you_mean, read_document
+from msgspec import Struct
+
+from hotfire.contract.document import Document, read_document
 from hotfire.contract.duration import duration_ns
+from hotfire.contract.words import did_you_mean
 from hotfire.errors import ContractError, UserError
 from hotfire.simulate.faults import DELAYS, MALFORMED, SHARES, Catalogue, Given, Kind, Plan, Window
 from hotfire.simulate.model import FaultFile
@@ -67,8 +69,7 @@ def _listed(document: Document) -> Iterable[Mapping[str, Any]]:
     return [one if isinstance(one, dict) else {} for one in listed]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One fault of a file. What is wrong with it becomes a remark, and something harmless stands in for it."""
 
     document: Document

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hotfire.simulate.model import Label, Request
 
@@ -33,8 +34,7 @@ DEFAULT_SHARES = {way: SHARES[way] for way in (*SHARES,)[:6]}
 """What an engine's loggers do to its lines unless something else is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A fault in an asset's readings.
 
     Attributes:
@@ -53,8 +53,7 @@ class Kind:
         return tuple(self.sizes)
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """A fault in one asset's readings, as a fault file tells it. Times are nanoseconds; `at` is since the start."""
 
     kind: str
@@ -65,8 +64,7 @@ class Given:
     size: float
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """What befalls the lines of one asset (None: of all) for a time (None: to the end).
 
     Attributes:
@@ -85,8 +83,7 @@ class Window:
         return self.asset is None and not self.at_ns and self.for_ns is None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is to go wrong.
 
     Attributes:
@@ -100,8 +97,7 @@ class Plan:
     lines: tuple[Window, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True):
     """What can go wrong in a stream.
 
     Attributes:
@@ -117,8 +113,7 @@ class Catalogue:
     default: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A fault in one asset's readings `first` to `last` (exclusive)."""
 
     kind: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hotfire.simulate.dirt import Columns, Lines, covered
@@ -63,8 +64,7 @@ def generate(request: Request) -> Blocks:
     return assemble(_chunks(request, wanted, names), wanted, COLUMNS, request)
 
 
-@dataclass(frozen=True, slots=True)
-class _Devices:
+class _Devices(Struct, frozen=True):
     """The devices, in the order in which they send. Arrays have one entry a device.
 
     Attributes:

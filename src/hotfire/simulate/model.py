@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import Struct
+
 from hotfire.clock import iso
 from hotfire.errors import UserError
 
@@ -21,16 +23,14 @@ Form = Literal["csv", "jsonl", "txt"]
 ENDLESS_HOURS = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class FaultFile:
+class FaultFile(Struct, frozen=True):
     """A fault file: what messages call it, and its YAML."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to simulate. The same request gives the same bytes.
 
     Attributes:
@@ -93,8 +93,7 @@ class Request:
         return taken
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """One thing that is wrong, and where.
 
     Attributes:

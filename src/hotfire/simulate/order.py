@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.simulate.dirt import Columns, Lines, drawn, spoil
 from hotfire.simulate.faults import DELAYS, Plan, Window
@@ -23,8 +24,7 @@ _DIRT = 1_000_000
 _CLOCKS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """Readings in order of time, as lines that nothing has befallen yet.
 
     Attributes:
@@ -37,8 +37,7 @@ class Chunk:
     labels: Sequence[Label] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True):
     """A line that comes later than its place.
 
     Attributes:

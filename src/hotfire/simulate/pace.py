@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.clock import Clock
 from hotfire.simulate.model import Block, Blocks
@@ -15,8 +15,7 @@ _TICK_NS = 20_000_000
 _NAP_NS = 100_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Lines that leave together.
 
     Attributes:

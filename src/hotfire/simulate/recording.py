@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.errors import UserError
 from hotfire.simulate.turbofan import SENSORS
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _CELLS = 2 + len(SENSORS)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """What is known of one unit.
 
     Attributes:
@@ -34,8 +33,7 @@ class Recorded:
     values: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Struct, frozen=True):
     """The units of one file, in its order. `set_id` is in its name: FD001; FD000 where it is not."""
 
     set_id: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Part, Place
@@ -25,8 +26,7 @@ LONGEST = 1 << 28
 """A record longer than this is no record: the file is not what it seems."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """The rows of one part of a Parquet file."""
 
     part: Part
@@ -41,8 +41,7 @@ class Slice:
 Taken: TypeAlias = Chunk | Slice
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """How much may still be taken into a batch."""
 
     rows: int
@@ -72,7 +71,8 @@ class TextFile:
         data = self._carry if self._carry_at == offset else b""
         pieces: list[bytes] = []
         while True:
-            want = min(max(_BLOCK, len(data)), self.size - offset - len(data))
+            enough = not pieces and len(data) >= _BLOCK  # left over from the last batch: to be used up first
+            want = 0 if enough else min(max(_BLOCK, len(data)), self.size - offset - len(data))
             block = self._bytes.read(offset + len(data), want) if want > 0 else b""
             data = data + block if data else block
             ended = len(block) < want or offset + len(data) >= self.size

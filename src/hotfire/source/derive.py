@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import partial
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.expression import compile_sql, evaluated
 from hotfire.contract.model import Field, Type
@@ -42,8 +43,7 @@ def inputs(derive: Mapping[str, str], clock: Counter | None) -> set[str]:
     return names | ({clock.column} if clock else set())
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(Struct, frozen=True):
     """Records with their derived fields. `readings`: how many records each reading has; they differ in constants."""
 
     inner: Records

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Place, Position, Span
@@ -31,8 +33,7 @@ SETTLED_NS = 2_000_000_000
 """A file that has not changed for so long is taken to its last byte, line end or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileSettings:
+class FileSettings(Struct, frozen=True):
     """How files are read, and how much of them at once.
 
     Attributes:
@@ -51,8 +52,7 @@ class FileSettings:
     awaited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FileRead:
+class FileRead(Struct, frozen=True):
     """What one poll brought. Its hash is computed beside the decoding."""
 
     span: Span
@@ -66,8 +66,7 @@ class FileRead:
         return self.hashed.result()
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """One file on the way: as it was last looked at, and open where it has been."""
 
     seen: Seen

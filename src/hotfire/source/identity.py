@@ -9,9 +9,11 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.errors import UserError
 from hotfire.rows import Place
@@ -22,8 +24,7 @@ HEAD = 4096
 _TEMPORARY = (".tmp", ".part", "~")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A file as it is now, with its first bytes. `path` is as it was named, `resolved` the one without links.
 
     `pipe` names the pipe whose content the file holds; empty for every other file.

@@ -6,11 +6,11 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.contract.words import SQL_WORDS
 from hotfire.errors import ContractError, LakeUnusable, Refused, UserError
@@ -36,8 +36,7 @@ FOREIGN = ("INTERVAL", "BIT", "TIME WITH TIME ZONE", "UNION", "UHUGEINT", "VARIA
 """Types that Polars does not have, or reads wrongly: shown as text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a statement found.
 
     Attributes:

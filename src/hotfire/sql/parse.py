@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
+from msgspec import Struct
 
 from hotfire.errors import UserError
 
@@ -26,8 +26,7 @@ _IDENTIFIER = re.compile(r'"((?:[^"]|"")+)"|([A-Za-z_]\w*)')
 _OPAQUE = {"SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "SHOW_REF", "TABLE_FUNCTION", "PIVOT"}
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """What a statement names. Identifiers are in lower case: DuckDB does not tell cases apart.
 
     Attributes:

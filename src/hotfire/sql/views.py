@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.errors import Refused, UserError
 from hotfire.sql.parse import Named, with_queries
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _ARRIVAL = ("shard", "batch_seq", "row_no")
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """Where the rows of named tables come from.
 
     Attributes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from hotfire.alarm.life import after_action, after_change, expired, inhibited, is_over, state_of
 from hotfire.alarm.model import Action, Alarm, AlarmEvent, Refusal
-from hotfire.alarm.news import cause_of, tells, untold
+from hotfire.alarm.news import ONE_CAUSE_NS, cause_of, is_silence, tells, untold
 from hotfire.alarm.notices import Happened, Notice, Routing, notices
 from hotfire.findings import Change
 from hotfire.store.outbox import write_notices
@@ -54,12 +55,21 @@ _PENDING = (
 )
 _BEGUN = "UPDATE hf_alarm_action SET refusal = '' WHERE stream = ? AND state = 'pending'"
 """Changes nothing: SQLite gives up a transaction that reads first and writes after somebody else did."""
-_TAKEN = "UPDATE hf_alarm_action SET state = ?, refusal = ? WHERE action_id = ?"
+_TAKEN = (
+    "UPDATE hf_alarm_action SET state = CASE WHEN t.refusal = '' THEN 'done' ELSE 'refused' END, refusal = t.refusal "
+    "FROM {given} AS t WHERE hf_alarm_action.action_id = t.action_id"
+)
 
 
-@dataclass
-class _Alarms:
-    """Alarms in hand: read in this transaction, and what has happened to them since. `assets`: the open ones of each."""
+class _Alarms(Struct):
+    """Alarms in hand: read in this transaction, and what has happened to them since.
+
+    Attributes:
+        assets: the open ones of each.
+        newest: the newest open one of a rule, asset and channel, where it was looked for; None: there is none.
+        tellings: of each asset, when people were told of which alarm; in order, and never taken out.
+        silences: of each asset, the alarms that say that it is silent.
+    """
 
     connection: Connection
     stream: str
@@ -68,6 +78,9 @@ class _Alarms:
     now_ns: int
     known: dict[str, Alarm] = field(default_factory=dict)
     assets: dict[str, dict[str, Alarm]] = field(default_factory=dict)
+    newest: dict[tuple[str, str, str], Alarm | None] = field(default_factory=dict)
+    tellings: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    silences: dict[str, set[str]] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
     events: list[tuple[AlarmEvent, int]] = field(default_factory=list)
@@ -76,11 +89,12 @@ class _Alarms:
 
     def load(self, assets: Collection[str] | None) -> None:
         """The open alarms of some assets, of all if None; with them, which targets were told of each."""
-        found = self.connection.query(_OPEN, [self.stream])
-        for text, number in found.iter_rows():
-            one = msgspec.json.decode(text, type=Alarm)
-            if assets is None or one.asset in assets:
-                self._hold(one, number)
+        sql, parameters = _OPEN, [self.stream]
+        if assets is not None:
+            named, more = self.connection.given(pl.DataFrame({"asset": list(assets)}))
+            sql, parameters = f"{_OPEN} AND asset IN (SELECT asset FROM {named} AS n)", [*parameters, *more]
+        for text, number in self.connection.query(sql, parameters).iter_rows():
+            self._hold(msgspec.json.decode(text, type=Alarm), number)
         if self.known and self.routing.routes:
             named, parameters = self.connection.given(pl.DataFrame({"alarm_id": list(self.known)}))
             sql = f"SELECT DISTINCT o.alarm_id, o.target FROM hf_outbox o JOIN {named} n ON o.alarm_id = n.alarm_id"
@@ -90,35 +104,55 @@ class _Alarms:
     def of(self, rule: str, asset: str, channel: str) -> Alarm | None:
         """The newest open alarm of a rule, asset and channel."""
         point = (rule, asset, channel)
-        around = self.assets.get(asset, {}).values()
-        own = [one for one in around if (one.rule, one.asset, one.channel) == point]
-        return max(own, key=lambda one: (one.raised_at_ns or one.opened_at_ns, one.alarm_id), default=None)
+        if point not in self.newest:
+            own = [one for one in self.assets.get(asset, {}).values() if _point(one) == point]
+            self.newest[point] = max(own, key=_age, default=None)
+        return self.newest[point]
 
     def take(self, before: Alarm | None, after: Alarm, events: Iterable[AlarmEvent]) -> None:
         """An alarm after something happened to it; people are told, unless they know already."""
         number = self.numbers.get(after.alarm_id, 0)
         for event in events:
             number += 1
-            cause = cause_of(event, after, self.assets.get(after.asset, {}).values())
-            is_told = tells(event, before) and cause is None
-            if not is_told and tells(event, before):
-                after = untold(after, before, cause)
-            told = self.told.setdefault(after.alarm_id, set())
-            happened = Happened(event, after, number, self.received_at_ns, told, silenced=not is_told)
-            sent = notices(happened, self.routing)
-            told.update(one.target for one in sent)
-            self.outbox += sent
+            is_told = tells(event, before)
+            if is_told and (cause := cause_of(event, after, self._around(event, after.asset))) is not None:
+                is_told, after = False, untold(after, before, cause)
+            if is_told and self.routing.routes:
+                told = self.told.setdefault(after.alarm_id, set())
+                sent = notices(Happened(event, after, number, self.received_at_ns, told), self.routing)
+                told.update(one.target for one in sent)
+                self.outbox += sent
             self.events.append((event, number))
         self._hold(after, number)
         self.changed[after.alarm_id] = None
 
     def _hold(self, one: Alarm, number: int) -> None:
+        before = self.known.get(one.alarm_id)
         self.known[one.alarm_id], self.numbers[one.alarm_id] = one, number
-        around = self.assets.setdefault(one.asset, {})
+        around, point = self.assets.setdefault(one.asset, {}), _point(one)
+        if is_over(one) or (before is not None and _age(before) != _age(one)):
+            self.newest.pop(point, None)
         if is_over(one):
             around.pop(one.alarm_id, None)
-        else:
-            around[one.alarm_id] = one
+            return
+        around[one.alarm_id] = one
+        newest = self.newest.get(point)
+        if point in self.newest and (newest is None or _age(one) >= _age(newest)):
+            self.newest[point] = one
+        if one.told_at_ns is not None and (before is None or before.told_at_ns != one.told_at_ns):
+            insort(self.tellings.setdefault(one.asset, []), (one.told_at_ns, one.alarm_id))
+        if is_silence(one):
+            self.silences.setdefault(one.asset, set()).add(one.alarm_id)
+
+    def _around(self, event: AlarmEvent, asset: str) -> Iterator[Alarm]:
+        """The open alarms of an asset of which people may know as the cause of an event."""
+        ids, at_ns = set(self.silences.get(asset, ())), event.at_ns
+        if at_ns is not None:
+            tellings = self.tellings.get(asset, [])
+            first = bisect_left(tellings, (at_ns - ONE_CAUSE_NS, ""))
+            ids.update(alarm_id for _, alarm_id in tellings[first : bisect_left(tellings, (at_ns + 1, ""))])
+        around = self.assets.get(asset, {})
+        return (around[alarm_id] for alarm_id in sorted(ids & around.keys()))
 
     def write(self) -> None:
         """Everything that has happened."""
@@ -172,6 +206,7 @@ def act(connection: Connection, stream: str, routing: Routing, now_ns: int) -> i
     for action in over:
         _taken(alarms, stream, action, ())
     asked = connection.query(_PENDING, [stream])
+    taken = []
     for action_id, action, point, change in asked.iter_rows():
         refusal = ""
         if change is not None:
@@ -179,7 +214,11 @@ def act(connection: Connection, stream: str, routing: Routing, now_ns: int) -> i
         else:
             named = msgspec.json.decode(point, type=tuple[str, ...])
             refusal = _taken(alarms, stream, msgspec.json.decode(action, type=Action), named)
-        connection.query(_TAKEN, ["refused" if refusal else "done", refusal, action_id])
+        taken.append((action_id, refusal))
+    if taken:
+        schema = {"action_id": _TEXT, "refusal": _TEXT}
+        given, parameters = connection.given(pl.DataFrame(taken, schema=schema, orient="row"))
+        connection.query(_TAKEN.format(given=given), parameters)
     alarms.write()
     return len(over) + asked.height
 
@@ -214,6 +253,14 @@ def _taken(alarms: _Alarms, stream: str, action: Action, point: tuple[str, ...])
         return came.why
     alarms.take(before, *came)
     return ""
+
+
+def _point(one: Alarm) -> tuple[str, str, str]:
+    return one.rule, one.asset, one.channel
+
+
+def _age(one: Alarm) -> tuple[int, str]:
+    return one.raised_at_ns or one.opened_at_ns, one.alarm_id
 
 
 def _event(event: AlarmEvent, number: int) -> tuple[Any, ...]:

@@ -63,9 +63,12 @@ def write(connection: Connection, outcome: Outcome, contract: Contract, routing:
     before = connection.last_rowid(table)
     taken(connection, outcome.rows, contract, _write_rows)
     after = connection.last_rowid(table)
-    _write_quarantine(connection, outcome)
-    _move_quarantine(connection, outcome)
-    _write_corrections(connection, outcome)
+    if outcome.rejected:
+        _write_quarantine(connection, outcome)
+    if outcome.repaired or outcome.retried:
+        _move_quarantine(connection, outcome)
+    if outcome.corrections:
+        _write_corrections(connection, outcome)
     _write_assets(connection, outcome)
     _write_places(connection, outcome)
     write_watched(connection, outcome, routing, committed_at_ns)

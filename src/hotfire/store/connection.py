@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hotfire.errors import StoreUnusable
@@ -100,20 +100,4 @@ class Connection(Protocol):
 
     def problems(self) -> list[str]:
         """What the database finds wrong with itself, a line each."""
-        ...
-
-
-class Transactions(Protocol):
-    """How a store runs something over its connection."""
-
-    def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now."""
-        ...
-
-    def reading(self, body: Callable[[], Any]) -> Any:
-        """Run a body that only reads."""
-        ...
-
-    def writing(self, body: Callable[[], Any]) -> Any:
-        """Run a body as one transaction; where no answer comes to its commit, it is run again."""
         ...

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 
 class Jobs:

@@ -31,20 +31,18 @@ def migrate(connection: Connection, upto: int | None = None) -> None:
             f"The store {connection.name} has schema {present}; this hotfire knows {newest}.",
             "It was written by a newer hotfire: upgrade this one.",
         )
-    for number, text in migrations():
-        if present < number <= (upto or newest):
-            _apply(connection, number, text)
+    if present < (upto or newest):
+        _apply(connection, upto or newest)
     connection.rollback()
 
 
-def _apply(connection: Connection, number: int, text: str) -> None:
-    """One migration, unless another process has made it meanwhile."""
+def _apply(connection: Connection, upto: int) -> None:
+    """The migrations that another process has not made meanwhile, all or none of them."""
     connection.alone()
-    if connection.schema_number() < number:
-        for statement in connection.dialect.translated(text).split(";\n"):
-            if statement.strip():
-                connection.query(statement)
-        connection.set_schema_number(number)
-        connection.commit()
-    else:
-        connection.rollback()
+    present = connection.schema_number()
+    texts = [connection.dialect.translated(text) for number, text in migrations() if present < number <= upto]
+    for statement in (one for text in texts for one in text.split(";\n") if one.strip()):
+        connection.query(statement)
+    if present < upto:
+        connection.set_schema_number(upto)
+    connection.commit()

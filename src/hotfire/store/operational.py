@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
@@ -23,6 +22,7 @@ from hotfire.store.revisions import Revisions
 from hotfire.store.snapshots import Snapshots
 from hotfire.store.sources import Sources
 from hotfire.store.sql import positional
+from hotfire.store.transactions import Transactions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +31,11 @@ if TYPE_CHECKING:
     from hotfire.contract.model import Contract
     from hotfire.store.connection import Connection
 
-T = TypeVar("T")
 _READ_ROWS = 100_000
 """So many rows of small batches are read at once."""
 
 
-def _never() -> bool:
-    return False
-
-
-class OperationalStore:
+class OperationalStore(Transactions):
     """Implements `protocols.Store`, but for who owns the store and where the rows of a batch are.
 
     Args:
@@ -50,9 +45,8 @@ class OperationalStore:
     """
 
     def __init__(self, connection: Connection, clock: Clock, *, dry_run: bool = False) -> None:
-        self._connection = connection
+        super().__init__(connection, dry_run=dry_run)
         self._clock = clock
-        self._dry_run = dry_run
         self._lent = False
         self.alarms = AlarmBook(connection, self, clock)
         self.outbox = StoreOutbox(connection, self)
@@ -81,23 +75,11 @@ class OperationalStore:
     @property
     def schema(self) -> int:
         """The number of its schema: the last migration that was applied."""
-        return self._reading(self._connection.schema_number)
+        return self.reading(self._connection.schema_number)
 
     def own(self) -> None:
         """Become the only process that writes, until this one closes. Raises OwnedElsewhere."""
         raise AssertionError(f"{type(self).__name__} has to say who owns it")
-
-    def refresh(self) -> None:
-        """Let go of what was read: the next read sees what is committed now."""
-        if not self._dry_run:
-            self._connection.rollback()
-
-    @contextmanager
-    def steady(self) -> Iterator[None]:
-        """Everything read inside is of one moment."""
-        self.refresh()
-        yield
-        self.refresh()
 
     def ensure(self, contract: Contract, texts: Sequence[tuple[str, str]]) -> None:
         """Create or migrate the stream's tables, and keep the contract's texts under its hash."""
@@ -118,7 +100,7 @@ class OperationalStore:
             self._keep_texts(contract, texts)
             self.snapshots.ensure(contract.stream)
 
-        self._writing(ensured)
+        self.writing(ensured)
 
     def major(self, stream: str) -> int | None:
         """The major version that the stream's tables are made for; None where there are none."""
@@ -139,7 +121,7 @@ class OperationalStore:
             convert_tables(self._connection, older, contract, convert)
             self._keep_texts(contract, texts)
 
-        self._writing(rewritten, lambda: self.major(contract.stream) == contract.major)
+        self.writing(rewritten, lambda: self.major(contract.stream) == contract.major)
 
     def open(self, stream: str, shard: str) -> Checkpoint:
         """Become the shard's owner: takes the store and raises the shard's epoch."""
@@ -147,7 +129,7 @@ class OperationalStore:
             self._look_after_lease()
         else:
             self.own()
-        opened = self._writing(
+        opened = self.writing(
             lambda: self._connection.query(
                 "INSERT INTO hf_checkpoint VALUES (?, ?, 1, 0) "
                 "ON CONFLICT (stream, shard) DO UPDATE SET epoch = hf_checkpoint.epoch + 1 "
@@ -163,7 +145,7 @@ class OperationalStore:
             shard,
             epoch,
             committed_seq,
-            {place.key: place for place in self._places(stream, shard)},
+            {place.key: place for place in self.places(stream, shard)},
             msgspec.json.decode(unfinished, type=Plan) if unfinished else None,
         )
 
@@ -182,7 +164,7 @@ class OperationalStore:
                 [plan.stream, plan.shard, plan.batch_seq, text(plan)],
             )
 
-        self._writing(planned)
+        self.writing(planned)
 
     def drop_plan(self, stream: str, shard: str) -> None:
         """Forget a plan that had no effects, where its source can no longer be read."""
@@ -211,7 +193,7 @@ class OperationalStore:
             now = self._standing(plan.stream, plan.shard)
             return (now["epoch"], now["committed_seq"]) == (epoch, plan.batch_seq)
 
-        self._writing(committed, stands)
+        self.writing(committed, stands)
 
     def clear(self, contract: Contract, wanted: Clearing, owner: str, epoch: int) -> Cleared:
         """Take old rows that the lake holds out of the store, in one transaction; the ledger counts them by batch.
@@ -228,7 +210,7 @@ class OperationalStore:
             )
             return clear(self._connection, contract, wanted)
 
-        return self._writing(cleared)
+        return self.writing(cleared)
 
     def stored(self, contract: Contract, identities: pl.DataFrame) -> pl.DataFrame:
         """Stored rows whose identity equals a row of `identities`, by the compound index."""
@@ -241,7 +223,7 @@ class OperationalStore:
             join = self._probe(ddl.history(contract), " AND ".join([*probe, *same]))
             return self._connection.query(f"SELECT t.* FROM {wanted} AS w {join}", parameters)
 
-        return ddl.typed(self._reading(found), contract)
+        return ddl.typed(self.reading(found), contract)
 
     def assets(self, contract: Contract) -> pl.DataFrame:
         """Every asset with its own clock, counter and shard."""
@@ -259,14 +241,6 @@ class OperationalStore:
     def act(self, stream: str) -> int:
         """Take what people have asked for of the stream's alarms; how much there was."""
         return self.alarms.act(stream)
-
-    def reading(self, body: Callable[[], T]) -> T:
-        """Run a body that only reads."""
-        return self._reading(body)
-
-    def writing(self, body: Callable[[], T]) -> T:
-        """Run a body as one transaction, all or nothing."""
-        return self._writing(body)
 
     def recent(self, contract: Contract, window_ns: int) -> pl.DataFrame:
         """The stored rows that are not older than `window_ns` behind their asset's clock."""
@@ -320,11 +294,11 @@ class OperationalStore:
 
     def problems(self) -> list[str]:
         """What the database finds wrong with itself, a line each."""
-        return self._reading(self._connection.problems)
+        return self.reading(self._connection.problems)
 
     def tables(self) -> list[str]:
         """The names of all tables and views."""
-        return self._reading(self._connection.tables)
+        return self.reading(self._connection.tables)
 
     def table(
         self, name: str, columns: Collection[str] | None = None, contract: Contract | None = None
@@ -335,7 +309,7 @@ class OperationalStore:
             columns: only these, as far as the table has them; all if None.
             contract: whose rows these are: gives them its types.
         """
-        present = list(self._reading(lambda: self._connection.columns(name)))
+        present = list(self.reading(lambda: self._connection.columns(name)))
         if not present:
             return None
         wanted = [one for one in present if columns is None or one in columns] or present[:1]
@@ -348,12 +322,16 @@ class OperationalStore:
         return self._read(sql, [parameters[one] for one in names])
 
     def begin_backfill(self, stream: str, spec: str) -> int:
-        """Write down what a backfill is to bring in, as JSON; its number."""
-        number = self.query("backfills", stream=stream).height + 1
-        self._write(
-            "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
-            [stream, number, spec, self._clock.now_ns()],
-        )
+        """Write down what a backfill is to bring in, as JSON; its number, which another process may be after as well."""
+        number = self.query("backfills", stream=stream).height
+        written = ""
+        while written != spec:
+            number += 1
+            self._write(
+                "INSERT INTO hf_backfill VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
+                [stream, number, spec, self._clock.now_ns()],
+            )
+            written = self.query("backfill", stream=stream, number=number)["spec"].item()
         return number
 
     def end_backfill(self, stream: str, number: int) -> None:
@@ -367,16 +345,25 @@ class OperationalStore:
         """Write down what keeps a backfill from going on; empty: nothing any more."""
         self._write("UPDATE hf_backfill SET error = ? WHERE stream = ? AND number = ?", [error or None, stream, number])
 
-    def discard(self, quarantine_id: int, reason: str) -> bool:
-        """Turn an open quarantine row into a tombstone; False where it is not open."""
-        changed = self._writing(
-            lambda: self._connection.query(
-                "UPDATE hf_quarantine SET state = 'discarded', reason = ? WHERE id = ? AND state = 'open' RETURNING id",
-                [reason, quarantine_id],
-            ),
-            lambda: self.query("quarantine_row", id=quarantine_id)["reason"].to_list() == [reason],
-        )
-        return changed.height == 1
+    def discard(self, quarantine_ids: Collection[int], reason: str) -> set[int]:
+        """Turn open quarantine rows into tombstones, all or none of them; which of them were open."""
+        wanted = pl.DataFrame({"id": list(quarantine_ids)}, schema={"id": pl.Int64})
+        found: set[int] = set()
+
+        def discarded() -> set[int]:
+            named, parameters = self._connection.given(wanted)
+            changed = self._connection.query(
+                "UPDATE hf_quarantine SET state = 'discarded', reason = ? WHERE state = 'open' "
+                f"AND id IN (SELECT id FROM {named} AS n) RETURNING id",
+                [reason, *parameters],
+            )
+            found.update(changed["id"])
+            return found
+
+        def stand() -> bool:
+            return all(self.query("quarantine_row", id=one)["reason"].to_list() == [reason] for one in found)
+
+        return self.writing(discarded, stand) if quarantine_ids else found
 
     def save(self, folder: Path) -> None:
         """Write everything that is committed into an empty folder, while others go on; inside `steady` of one moment."""
@@ -386,40 +373,11 @@ class OperationalStore:
         """Give up what was not committed; let another process own the store."""
         self._connection.close()
 
-    def _reading(self, body: Callable[[], T]) -> T:
-        """Run a body that only reads."""
-        return body()
-
-    def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = _never) -> T:  # noqa: ARG002 - see below
-        """Run a body as one transaction, all or nothing. It begins by letting go of what was read.
-
-        Args:
-            stands: where no answer came to a commit: whether it was one. Where it cannot be told, doing the same
-                again must do no harm.
-        """
-        return self._transaction(body)
-
-    def _transaction(self, body: Callable[[], T]) -> T:
-        """The body, committed; in a dry run what it wrote is seen until the store is closed."""
-        with ExitStack() as unless_done:
-            if self._dry_run:
-                self._connection.savepoint("hf_dry_run")
-                unless_done.callback(self._connection.undo, "hf_dry_run")
-                result = body()
-                self._connection.release("hf_dry_run")
-            else:
-                self._connection.rollback()
-                unless_done.callback(self._connection.rollback)
-                result = body()
-                self._connection.commit()
-            unless_done.pop_all()
-        return result
-
     def _read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
-        return self._reading(lambda: self._connection.query(sql, parameters))
+        return self.reading(lambda: self._connection.query(sql, parameters))
 
     def _write(self, sql: str, parameters: Sequence[Any]) -> None:
-        self._writing(lambda: self._connection.query(sql, parameters))
+        self.writing(lambda: self._connection.query(sql, parameters))
 
     def _rows(self, contract: Contract, shard: str, ledger: pl.DataFrame, chosen: str) -> pl.DataFrame:
         """The chosen columns of consecutive batches' stored rows, by their ledger rows, in arrival order."""
@@ -439,7 +397,8 @@ class OperationalStore:
     def _standing(self, stream: str, shard: str) -> dict[str, Any]:
         return self.query("shards", stream=stream).filter(pl.col("shard") == shard).row(0, named=True)
 
-    def _places(self, stream: str, shard: str) -> Iterator[Place]:
+    def places(self, stream: str, shard: str) -> Iterator[Place]:
+        """Where reading goes on."""
         for row in self.query("places", stream=stream, shard=shard).rows(named=True):
             facts = msgspec.json.decode(row["facts"])
             yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)

@@ -11,7 +11,8 @@ from hotfire.alarm.flood import Pending, Sent
 from hotfire.alarm.notices import Notice
 
 if TYPE_CHECKING:
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _NOTICE = ("key", "target", "alarm_id", "what", "severity", "body", "created_at_ns")
 _TEXT, _NUMBER = pl.String(), pl.Int64()
@@ -82,6 +83,5 @@ class StoreOutbox:
             self._run.writing(updated)
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> pl.DataFrame:
-        self._run.refresh()
         found: pl.DataFrame = self._run.reading(lambda: self._connection.query(sql, parameters))
         return found

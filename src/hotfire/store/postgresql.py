@@ -49,8 +49,8 @@ _ALIVE_MS, _ELSEWHERE_MS, _DEAD_MS = 200, 2_000, 10_000
 class PostgresStore(OperationalStore):
     """Implements `protocols.Store` on one schema of a PostgreSQL database.
 
-    A read sees what is committed at its moment, unless it is told to be `steady`. A read, or a transaction, that loses its connection or its precedence is tried again from its beginning. Where no
-    answer comes to a commit, the shard's epoch and batch number tell whether it stands.
+    A read, or a transaction, that loses its connection or its precedence is tried again from its beginning. Where no answer
+    comes to a commit, the shard's epoch and batch number tell whether it stands.
 
     Args:
         url: as `Address.of` takes it; the schema is made where it does not exist.
@@ -63,7 +63,6 @@ class PostgresStore(OperationalStore):
         self._session = PostgresConnection(Address.of(url))
         self._patience_s = patience_s
         self._owned = False
-        self._busy = self._steady = False
         super().__init__(self._session, clock, dry_run=dry_run)
         with ExitStack() as unless_open:
             unless_open.callback(self._session.close)
@@ -73,7 +72,7 @@ class PostgresStore(OperationalStore):
     def own(self) -> None:
         """Take the lock: no other process writes until this one closes. Raises OwnedElsewhere."""
         if not self._owned:
-            self._owned = self._reading(self._lock)
+            self._owned = self.reading(self._lock)
 
     def batches(self, contract: Contract, shard: str, after: int) -> Iterator[tuple[int, pl.DataFrame]]:
         """Each committed batch after `after`, its rows in arrival order.
@@ -86,7 +85,7 @@ class PostgresStore(OperationalStore):
 
     def _look_after_lease(self) -> None:
         """The session that took the lock may have been lost: then this one takes it."""
-        self._owned = self._reading(lambda: self._lock(shared=True))
+        self._owned = self.reading(lambda: self._lock(shared=True))
 
     def _lock(self, *, shared: bool = False) -> bool:
         """Take the lock; whether this session holds it.
@@ -96,7 +95,7 @@ class PostgresStore(OperationalStore):
         """
         key = [_LOCKS, self._session.address.schema]
         with ExitStack() as at_last:
-            at_last.callback(self.refresh)
+            at_last.callback(self._give_up)
             if self._session.query("SELECT pg_try_advisory_lock(?::int, hashtext(?)) AS own", key)["own"].item():
                 return True
             names = self._session.query(_HOLDER, key)["name"].to_list()
@@ -127,45 +126,11 @@ class PostgresStore(OperationalStore):
         present, streams = self.tables(), self.query("streams")["stream"]
         tables = {table for table in present if table.startswith("hf_")} - {SCHEMA}
         tables |= {table for stream in streams for table in (stream, f"{stream}_history") if table in present}
-        self._reading(lambda: save_tables(self._session, sorted(tables), folder))
+        self.reading(lambda: save_tables(self._session, sorted(tables), folder))
 
     def load(self, folder: Path) -> None:
         """Fill the tables, which are there and empty, with what was saved, in one transaction."""
-        self._writing(lambda: load_tables(self._session, folder))
-
-    @contextmanager
-    def steady(self) -> Iterator[None]:
-        """Everything read inside is of one moment. Until then the tables cannot be altered."""
-        self.refresh()
-        self._steady = True
-        try:
-            yield
-        finally:
-            self._steady = False
-            self.refresh()
-
-    def _reading(self, body: Callable[[], T]) -> T:
-        """Run a body that only reads; again where the connection was lost. Nothing is held on to afterwards."""
-        if self._busy:
-            return body()
-
-        def read() -> T:
-            result = body()
-            if not (self._dry_run or self._steady):
-                self._session.commit()
-            return result
-
-        return self._again(read)
-
-    def _writing(self, body: Callable[[], T], stands: Callable[[], bool] = lambda: False) -> T:
-        """Run a body as one transaction; again where the connection or precedence was lost, unless it stands."""
-        results: list[T] = []
-
-        def deed() -> T:
-            results[:] = [body()]
-            return results[0]
-
-        return self._again(lambda: self._transaction(deed), lambda: results if stands() else [])
+        self.writing(lambda: load_tables(self._session, folder))
 
     def _again(self, deed: Callable[[], T], came: Callable[[], Sequence[T]] = lambda: ()) -> T:
         """Do it, again and again while what keeps from it may be over in a moment.
@@ -177,7 +142,8 @@ class PostgresStore(OperationalStore):
         for wait_s in self._waits():
             try:
                 with self._within():
-                    return next(iter(came())) if unsure and came() else deed()
+                    stood = came() if unsure else ()
+                    return stood[0] if stood else deed()
             except Passing as error:
                 unsure = unsure or isinstance(error, ReplyLost)
                 if self._dry_run or self._steady or wait_s is None:
@@ -188,22 +154,13 @@ class PostgresStore(OperationalStore):
     @contextmanager
     def _within(self) -> Iterator[None]:
         """Connected; what is inside goes on this one connection, and where it fails the transaction is over."""
-        self._busy = True
-        with ExitStack() as at_last:
-            at_last.callback(self._quit)
+        with super()._within():
             if self._session.lost and not self._dry_run:
                 self._session.reopen()
                 if self._owned:
                     self._owned = False
                     self._owned = self._lock(shared=True)
             yield
-            at_last.pop_all()
-        self._busy = False
-
-    def _quit(self) -> None:
-        self._busy = False
-        if not self._dry_run:
-            self._session.rollback()
 
     def _waits(self) -> Iterator[float | None]:
         """Seconds to wait after each try, longer and longer, no two processes the same; None after the last."""

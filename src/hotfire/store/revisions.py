@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.store.signals import CONDITION
 
 if TYPE_CHECKING:
     from hotfire.alarm.splice import Entry
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _TEXT, _NUMBER = pl.String(), pl.Int64()
 _REVISION = {
@@ -29,8 +30,7 @@ _REVISION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One revision, from the second on.
 
     Attributes:
@@ -60,13 +60,13 @@ class Revisions:
     def __init__(self, connection: Connection, run: Transactions) -> None:
         self._connection, self._run = connection, run
 
-    def add(self, one: Revision, entries: Sequence[Entry]) -> None:
-        """Write a revision whole, in one transaction; the same one counts once. For the owner of the store only."""
+    def add(self, one: Revision, entries: Sequence[Entry]) -> bool:
+        """Write a revision whole, in one transaction; the same one counts once. False where its number is another job's."""
         row = (one.stream, one.revision, one.contract, one.rules, one.since_ns, one.until_ns, len(entries))
         made = pl.DataFrame([(*row, one.reach, one.job_id, one.judged_at_ns)], schema=_REVISION, orient="row")
         conditions = [_row(one, entry) for entry in entries]
 
-        def added() -> None:
+        def added() -> bool:
             source, parameters = self._connection.given(made)
             fresh = self._connection.query(
                 f"INSERT INTO hf_revision SELECT * FROM {source} AS r WHERE TRUE "
@@ -75,8 +75,10 @@ class Revisions:
             )
             if fresh.height and conditions:
                 self._connection.ingest("hf_condition", pl.DataFrame(conditions, schema=CONDITION, orient="row"))
+            stands = "SELECT job_id FROM hf_revision WHERE stream = ? AND revision = ?"
+            return self._connection.query(stands, [one.stream, one.revision])["job_id"].to_list() == [one.job_id]
 
-        self._run.writing(added)
+        return bool(self._run.writing(added))
 
 
 def _row(one: Revision, entry: Entry) -> tuple[Any, ...]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hotfire.contract.model import NAME
 from hotfire.errors import Outage, Refused, StoreUnusable, UserError
@@ -16,7 +17,8 @@ from hotfire.store.dialect import quoted
 
 if TYPE_CHECKING:
     from hotfire.rows import Outcome, Plan
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 MARKS = ("id", "job_id", "batch_size", "kind", "updated_at_ns")
 """Columns that every snapshot has beside its own: its number, and of the batch the job, the rows it changed, how it came
@@ -25,8 +27,7 @@ to be, and when it was committed."""
 _MARKED = "l.arrival AS id, l.job_id, l.stored AS batch_size, {kind} AS kind, l.committed_at_ns AS updated_at_ns"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """What is written of a stream.
 
     Attributes:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from hotfire.contract.model import Contract
     from hotfire.rows import Place
-    from hotfire.store.connection import Connection, Transactions
+    from hotfire.store.connection import Connection
+    from hotfire.store.transactions import Transactions
 
 _KEEP = (
     "INSERT INTO hf_source VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, shard, place) DO UPDATE "
@@ -38,7 +39,6 @@ class Sources:
     def identities(self, contract: Contract) -> pl.DataFrame:
         """The identity columns of every current record of an entity."""
         names = ", ".join(quoted(name) for name in contract.identity)
-        self._run.refresh()
         sql = f"SELECT {names} FROM {quoted(contract.stream)}"
         found: pl.DataFrame = self._run.reading(lambda: self._connection.query(sql))
         return found

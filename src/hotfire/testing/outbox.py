@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from hotfire.alarm.flood import Pending, Sent
 from hotfire.alarm.notices import Notice
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct):
     """One notice, and what became of it: `at_ns` with `sent_as` once it was sent, with `error` once it was given up."""
 
     notice: Notice
@@ -21,11 +21,11 @@ class Row:
     error: str = ""
 
 
-@dataclass(slots=True)
 class ListOutbox:
     """Implements `protocols.Outbox`; rows by key, in the order in which they were put in."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
 
     def put(self, notices: Iterable[Notice]) -> None:
         """As a commit does."""

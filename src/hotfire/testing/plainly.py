@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from hotfire.detect.model import Delays
 from hotfire.findings import SEVERITIES, Finding
@@ -16,8 +17,7 @@ Told: TypeAlias = tuple[str, str, int, str | None]
 _NAMES = [column.name for column in BURNS.columns]
 
 
-@dataclass
-class Comparator:
+class Comparator(Struct):
     """One severity of one asset and channel."""
 
     delays: Delays

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What was asked; names of headers are in small letters."""
 
     path: str
@@ -32,8 +31,7 @@ class Request:
         return self.headers["idempotency-key"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """How a request is answered.
 
     Attributes:
@@ -48,8 +46,7 @@ class Reply:
     drop: bool = False
 
 
-@dataclass(slots=True)
-class Receiver:
+class Receiver(Struct):
     """A running server. The first replies are those of `replies`; every other one is 204.
 
     Attributes:

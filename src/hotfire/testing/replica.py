@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Literal
 
 import click
 import msgspec
+from msgspec import Struct, field
 
 from hotfire.testing.documents import Document, page
 
@@ -48,8 +48,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request; of `GET /replica/calls`, one document."""
 
     method: str
@@ -58,8 +57,7 @@ class Call:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What goes over the wire: all of the body, or its first `sent` bytes and then the end of the connection."""
 
     code: int
@@ -74,8 +72,7 @@ def read(folder: Path) -> dict[str, list[Document]]:
     return {name: msgspec.json.decode(path.read_bytes()) for name, path in files.items() if path.exists()}
 
 
-@dataclass(slots=True)
-class Replica:
+class Replica(Struct):
     """A running server.
 
     Attributes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.source.spool.frames import Frame
 from hotfire.source.spool.writer import Spool, SpoolLimits
@@ -23,8 +23,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 """What a client says that sends JSON lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """How the server answered; names of headers are in small letters."""
 
     code: int
@@ -37,8 +36,7 @@ class Answer:
         return msgspec.json.decode(self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A server, and the spool of its one stream, `events`; of interest is what the spool takes from offset `begin` on."""
 
     server: Server

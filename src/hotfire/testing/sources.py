@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.model import Field
 from hotfire.errors import SourceChanged
@@ -35,8 +36,7 @@ class Crash(BaseException):
     """The process would have died here. Not an Exception: nothing may catch it by accident."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListRead:
+class ListRead(Struct, frozen=True):
     """What one poll brought."""
 
     span: Span
@@ -45,8 +45,7 @@ class ListRead:
     received_at_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """Records of a list, each at its number in it."""
 
     place: Place

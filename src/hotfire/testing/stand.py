@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.clock import SystemClock
 from hotfire.contract.model import Contract
@@ -49,8 +50,7 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(Struct, frozen=True):
     """What a stream holds, without anything that may differ between two runs of the same records.
 
     Attributes:
@@ -75,8 +75,7 @@ class Came:
     alarms: Sequence[tuple[Any, ...]]
 
 
-@dataclass
-class Stand:
+class Stand(Struct):
     """Runs sources through the engine, each time as a new process would: parts are opened, used and closed.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hotfire.contract.model import Column, Contract, Lens
 from hotfire.errors import ContractError, OwnedElsewhere, Refused, SourceChanged
@@ -185,7 +185,7 @@ class StoreSuite:
         )
         bad = {
             "rows": replace(good, rows=good.rows.with_columns(nowhere=pl.lit(1))),
-            "rejected": replace(good, rejected=[replace(rejected(1), place=None)]),  # type: ignore[arg-type]
+            "rejected": replace(good, rejected=[replace(rejected(1), place=None)]),
             "corrections": replace(good, corrections=[Correction(0, None, "c", "9", None)]),  # type: ignore[arg-type]
             "assets": replace(good, assets=assets_of(("a", 5, 7, -1, 1))),
             "ledger": replace(good, counts=replace(good.counts, received=9)),

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 
 from hotfire.source.spool.writer import Spool
@@ -34,8 +34,7 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _LARGE = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class IngestLimits:
+class IngestLimits(Struct, frozen=True):
     """How much is taken at once.
 
     Attributes:

@@ -7,9 +7,10 @@ import os
 import pwd
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from hotfire.alarm.life import state_of
 from hotfire.alarm.model import HOTFIRE, Action, ActionName, Alarm
@@ -26,8 +27,7 @@ WAIT_S = 5.0
 _LOOK_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Meant:
+class Meant(Struct, frozen=True):
     """The alarm that somebody means.
 
     Attributes:
@@ -42,8 +42,7 @@ class Meant:
     by_point: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What is to be done to an alarm; as an `Action`."""
 
     what: ActionName
@@ -52,8 +51,7 @@ class Wish:
     until_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(Struct, frozen=True):
     """What came of a wish.
 
     Attributes:
@@ -132,24 +130,25 @@ def unacknowledged(workspace: Workspace, streams: Iterable[str], rule: str, asse
 
 def act(workspace: Workspace, many: Sequence[Meant], wish: Wish) -> list[Came]:
     """Have something done to alarms, and wait until it is: here where no process owns the store, or by its owner."""
-    now_ns = workspace.clock.now_ns()
-    asked: dict[str, Meant] = {}
-    for one in many:
-        action_id = secrets.token_hex(8)
+    now_ns, book = workspace.clock.now_ns(), workspace.store.alarms
+    asked: dict[str, Meant] = {secrets.token_hex(8): one for one in many}
+    by_stream: dict[str, list[tuple[Action, tuple[str, ...]]]] = {}
+    for action_id, one in asked.items():
         action = Action(action_id, one.alarm_id, wish.what, wish.who, wish.comment, now_ns, wish.until_ns)
-        workspace.store.alarms.ask(one.stream, action, one.point if one.by_point else ())
-        asked[action_id] = one
-    answers = _answers(workspace, asked)
-    return [_came(workspace, one, *answers[action_id]) for action_id, one in asked.items()]
+        by_stream.setdefault(one.stream, []).append((action, one.point if one.by_point else ()))
+    for stream, actions in by_stream.items():
+        book.ask(stream, actions)
+    answers = _answers(workspace, list(asked), list(by_stream))
+    known = book.known({one.alarm_id for one in many if one.alarm_id})
+    return [_came(workspace, one, known.get(one.alarm_id), *answers[action_id]) for action_id, one in asked.items()]
 
 
-def _answers(workspace: Workspace, asked: Mapping[str, Meant]) -> Mapping[str, tuple[str, str]]:
+def _answers(workspace: Workspace, action_ids: Sequence[str], streams: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     """By action, its state and why it was refused, once all are settled or time is up."""
     deadline_ns = workspace.clock.now_ns() + int(WAIT_S * 1e9)
     while True:
-        take(workspace, {one.stream for one in asked.values()})
-        workspace.store.refresh()
-        found = {one: workspace.store.query("alarm_action", action_id=one).row(0) for one in asked}
+        take(workspace, streams)
+        found = workspace.store.alarms.answers(action_ids)
         settled = all(state != "pending" for state, _ in found.values())
         if settled or workspace.clock.now_ns() >= deadline_ns:
             return found
@@ -165,11 +164,11 @@ def take(workspace: Workspace, streams: Iterable[str]) -> int | None:
     return sum(workspace.store.act(stream) for stream in streams)
 
 
-def _came(workspace: Workspace, one: Meant, state: str, refusal: str) -> Came:
+def _came(workspace: Workspace, one: Meant, alarm: Alarm | None, state: str, refusal: str) -> Came:
     if state == "pending":
-        return Came(one, by_id(workspace, one.alarm_id) if one.alarm_id else None, "pending")
-    alarm = by_id(workspace, one.alarm_id) if one.alarm_id else newest(workspace, one.stream, one.point)
-    return Came(one, alarm, "refused" if state == "refused" else "done", refusal)
+        return Came(one, alarm, "pending")
+    found = alarm or newest(workspace, one.stream, one.point)
+    return Came(one, found, "refused" if state == "refused" else "done", refusal)
 
 
 def _only(workspace: Workspace, text: str, found: Sequence[Meant]) -> Meant:

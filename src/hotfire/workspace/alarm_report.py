@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hotfire.alarm.report import Hygiene, Turn, activations, hygiene
 from hotfire.errors import UserError
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from hotfire.workspace.wiring import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A hygiene report, and the event time that it is about, both ends included."""
 
     since_ns: int

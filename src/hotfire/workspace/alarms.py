@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from msgspec import Struct, field
 
 from hotfire.alarm.life import is_over, state_of
 from hotfire.alarm.model import Action, Alarm, AlarmState, EventName
+from hotfire.alarm.notices import rank
 from hotfire.clock import iso
 from hotfire.errors import UserError
-from hotfire.findings import SEVERITIES
 
 if TYPE_CHECKING:
     from hotfire.workspace.wiring import Workspace
@@ -23,8 +23,7 @@ _TAKEN_BACK = ("TRIGGERED", "SEVERITY_INCREASED")
 _INHIBITIONS = {"shelved": "SHELVED", "suppressed": "SUPPRESSED", "out_of_service": "OUT_OF_SERVICE"}
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What somebody did to an alarm.
 
     Attributes:
@@ -37,8 +36,7 @@ class Note:
     comment: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """An alarm, and what people did that still holds.
 
     Attributes:
@@ -62,8 +60,7 @@ class Listed:
         return not one.inhibited_by and (one.active or not one.acknowledged)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Struct, frozen=True):
     """One event of an alarm.
 
     Attributes:
@@ -81,8 +78,7 @@ class Happening:
     state: AlarmState
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """Everything about one alarm.
 
     Attributes:
@@ -188,11 +184,6 @@ def whole_document(one: Shown) -> dict[str, Any]:
         for each in one.asked
     ]
     return {**document(one.listed), "events": events, "asked": asked}
-
-
-def rank(severity: str) -> int:
-    """How bad a severity is, from 0."""
-    return SEVERITIES.index(severity)
 
 
 def _alarm(text: str) -> Alarm:

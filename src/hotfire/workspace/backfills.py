@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from hotfire.errors import UserError
 from hotfire.ledger.arrival import ledger
@@ -26,8 +28,7 @@ _FEW_ROWS = 1_000
 COUNTED = ("received", "stored", "duplicate", "superseded", "quarantined", "corrected", "late")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a backfill was asked to bring in.
 
     Attributes:
@@ -40,8 +41,7 @@ class Asked:
     until_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """A backfill that `hotfire up` is to do.
 
     Attributes:

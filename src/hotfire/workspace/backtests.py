@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.detect.rules import compiled, stream_of
 from hotfire.engine.backtest import Backtest, backtest
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
     from hotfire.workspace.wiring import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a backtest is asked for.
 
     Attributes:
@@ -51,8 +52,7 @@ class Asked:
     traced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """What came of it.
 
     Attributes:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.errors import UserError
@@ -38,8 +38,7 @@ CONFIGURATION = (FILE, "contracts", "rules", "snapshots", "dbt")
 """What of a workspace's own files is saved, as it is written: references like `${NAME}` stay references."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """What a backup holds.
 
     Attributes:
@@ -109,7 +108,6 @@ def _saved_store(workspace: Workspace, folder: Path) -> Iterator[OperationalStor
             opened.enter_context(store.steady())
         store.save(folder)
         if isinstance(store, SqliteStore):
-            store.refresh()  # the log of writes would grow as long as anything read is held on to
             store = SqliteStore(folder / SAVED, workspace.clock)
             opened.callback(store.close)
         yield store

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotfire.contract.model import dump, load
 from hotfire.errors import ContractError, UserError
 
 if TYPE_CHECKING:
@@ -33,21 +34,29 @@ def contract_texts(folder: Path, stream: str) -> list[tuple[str, str]]:
 
 
 def load_contract(folder: Path, stream: str) -> Contract:
-    """The stream's contract. Compiled once and kept in `data/cache`; a workspace that cannot be written works too.
+    """The stream's contract as its files have it now.
 
     Raises:
         UserError: there is no contract; ContractError: it is not well written.
     """
-    from hotfire.contract import odcs
+    return compiled_contract(folder, stream, contract_texts(folder, stream))
 
-    texts = contract_texts(folder, stream)
+
+def compiled_contract(folder: Path, stream: str, texts: Sequence[tuple[str, str]]) -> Contract:
+    """The contract of these texts. Compiled once and kept in `data/cache`, by all of them; else it works without.
+
+    Raises:
+        ContractError: it is not well written.
+    """
     home = folder / "data" / "cache"
     kept = home / f"contract-{stream}-{_fingerprint(texts)}.bin"
     if (compiled := _intact(kept)) is not None:
         with suppress(ContractError):  # of another build under the same version number
-            return odcs.load(compiled)
-    contract = odcs.compile_contract(texts)
-    _keep(kept, odcs.dump(contract))
+            return load(compiled)
+    from hotfire.contract.odcs import compile_contract  # here, for it is seldom needed
+
+    contract = compile_contract(texts)
+    _keep(kept, dump(contract))
     return contract
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.lint import lint
 from hotfire.engine.follower import FOREIGN, FORGOTTEN, forgotten, is_foreign
@@ -21,7 +22,8 @@ from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
 from hotfire.workspace.references import references_seen
 from hotfire.workspace.snapshots import snapshots
-from hotfire.workspace.watchers import notices_seen, rules_seen, source_seen
+from hotfire.workspace.spools import forgotten_pipes, spools_seen
+from hotfire.workspace.watchers import notices_seen, rules_seen, source_seen, warning_count
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -32,8 +34,7 @@ ROOM_BYTES = 1 << 30
 """Less free space than this is too little."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What was looked at, and what was seen.
 
     Attributes:
@@ -63,7 +64,9 @@ def examine(workspace: Workspace, vitals: Vitals) -> Iterator[Looked]:
         return
     idle = _owner(workspace)
     yield idle
-    yield from (Looked(*seen) for seen in notices_seen(workspace))
+    yield from (
+        Looked(*seen) for seen in (*notices_seen(workspace), *spools_seen(workspace, idle="idle" in idle.detail))
+    )
     for contract in contracts:
         try:
             yield from (Looked(*seen) for seen in rules_seen(workspace, contract))
@@ -88,6 +91,9 @@ def repair(workspace: Workspace, job_id: str) -> Iterator[str]:
     workspace.store.jobs.bury()
     for stream in workspace.settings.streams:
         yield from _mended(workspace, stream, job_id)
+    for path in forgotten_pipes(workspace):
+        path.unlink()
+        yield f"removed {path}: the run that it was piped to was killed before it began"
 
 
 def _mended(workspace: Workspace, stream: str, job_id: str) -> Iterator[str]:
@@ -151,7 +157,7 @@ def _contract(workspace: Workspace, stream: str) -> tuple[Looked, Contract | Non
     errors = [remark for remark in remarks if remark.level == "error"]
     if errors:
         return Looked(name, ok=False, detail=errors[0].error().what, do=f"hotfire contract lint {stream}"), contract
-    warned = f", {len(remarks)} warning{'s' * (len(remarks) > 1)}: hotfire contract lint {stream}" if remarks else ""
+    warned = f", {warning_count(remarks, stream)}" if remarks else ""
     return Looked(name, ok=True, detail=f"version {contract.version}{warned}"), contract
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.findings import About, Change, Condition
@@ -21,8 +21,7 @@ RULE = "source.frozen"
 """What the alarm's rule is called; its asset is the stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a stream's web API is doing, by its last good look.
 
     Attributes:

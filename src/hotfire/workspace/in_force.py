@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from hotfire.detect.rules import compiled, contract_rules
 from hotfire.engine.rulesets import chains_of, validity
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from hotfire.workspace.wiring import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """The text that a rule stood in.
 
     Attributes:
@@ -42,8 +41,7 @@ class Version:
     entered_at_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A rule as it held, under the contract that its rows were judged by.
 
     Attributes:

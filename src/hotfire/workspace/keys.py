@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import get_args
 
 from hotfire.alarm.model import EventName
@@ -25,13 +24,13 @@ CHOICES: Mapping[Key, tuple[str, ...]] = {
 ARRAYS: Mapping[str, str] = {"notify": "name", "maintenance": ""}
 """The lists of tables, and what names an entry in the keys of its settings; empty: its number, from 1."""
 
-REST = frozenset(one.name for one in fields(RestSettings))
+REST = frozenset(RestSettings.__struct_fields__)
 """The settings of a source that are about a web API."""
 
 _SOURCE: Mapping[Key, str] = {
-    **{(one.name,): "text" for one in fields(SourceSettings) if one.name not in {"clock", "derive", "rest"}},
+    **{(name,): "text" for name in SourceSettings.__struct_fields__ if name not in {"clock", "derive", "rest"}},
     ("authorization",): "hidden",
-    **{(name,): "text" for name in REST},
+    **{(name,): "text" for name in RestSettings.__struct_fields__},
     **{(name,): "duration" for name in ("overlap", "reconcile", "cadence", "timeout")},
     ("attempts",): "count",
     ("max_deleted",): "rate",

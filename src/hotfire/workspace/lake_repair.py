@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from hotfire.errors import LakeUnusable
 from hotfire.ledger.balance import balance
@@ -25,8 +25,7 @@ _NAMED = 5
 _PAGE = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """What is wrong with a stream's table in the lake.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.engine.supervise import Live, Standing
 from hotfire.workspace.rules import RulesFiles
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from hotfire.source.spool.writer import Spool
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Who is told how streams are doing.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hotfire.engine.loop import run_opened
 from hotfire.errors import HotfireError
@@ -70,7 +71,6 @@ class LiveBackfills:
             while not self._stop.wait(_LOOK_S):
                 for stream in own.settings.streams:
                     found = self._due(stream, errands(own.store, stream))
-                    own.store.refresh()  # while anything read is held on to, the store's log of writes grows
                     if found is not None and not self._stop.is_set():
                         self._do(own, stream, found)
 

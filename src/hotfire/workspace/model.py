@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from hotfire.alarm.model import EventName
 from hotfire.alarm.notices import TOLD
@@ -19,22 +20,19 @@ Key: TypeAlias = tuple[str, ...]
 """The names of a setting, outermost first."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
+class StoreSettings(Struct, frozen=True):
     """`[store]`: where the operational store is."""
 
     url: Secret = field(default_factory=lambda: Secret("sqlite:///data/hotfire.db"))
 
 
-@dataclass(frozen=True, slots=True)
-class LakeSettings:
+class LakeSettings(Struct, frozen=True):
     """`[lake]`: a folder (relative to the workspace) or a URL."""
 
     path: str = "data/lake"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
+class EngineSettings(Struct, frozen=True):
     """`[engine]`: how much one batch takes, and how often a quarantined row is tried again."""
 
     batch_rows: int = 100_000
@@ -42,8 +40,7 @@ class EngineSettings:
     quarantine_tries: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
+class HttpSettings(Struct, frozen=True):
     """`[http]`: the server of `hotfire up`.
 
     Attributes:
@@ -64,8 +61,7 @@ class HttpSettings:
     spool_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmSettings:
+class AlarmSettings(Struct, frozen=True):
     """`[alarms]`.
 
     Attributes:
@@ -80,8 +76,7 @@ class AlarmSettings:
         return duration_ns(self.max_shelve)
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSettings:
+class ClockSettings(Struct, frozen=True):
     """`[streams.<name>.source.clock]`: instants for sources that only count: start + column / rate_hz.
 
     Attributes:
@@ -102,8 +97,7 @@ class ClockSettings:
         return instant_ns(self.start)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
+class SourceSettings(Struct, frozen=True):
     """`[streams.<name>.source]`: where a stream's records come from and how their files are written.
 
     Attributes:
@@ -140,8 +134,7 @@ class SourceSettings:
         return duration_ns(self.every or ("1 h" if self.rest else "0 s"))
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
+class StreamSettings(Struct, frozen=True):
     """`[streams.<name>]`.
 
     Attributes:
@@ -162,8 +155,7 @@ class StreamSettings:
         return None if self.retention is None else duration_ns(self.retention)
 
 
-@dataclass(frozen=True, slots=True)
-class NotifySettings:
+class NotifySettings(Struct, frozen=True):
     """`[[notify]]`: one target that is told of alarms, and of which.
 
     Attributes:
@@ -185,8 +177,7 @@ class NotifySettings:
     events: tuple[EventName, ...] = TOLD
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceSettings:
+class MaintenanceSettings(Struct, frozen=True):
     """`[[maintenance]]`: a window in which nobody is told of alarms, from `since` to before `until`.
 
     Attributes:
@@ -211,8 +202,7 @@ class MaintenanceSettings:
         return instant_ns(self.until)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Everything that a person can set about a workspace.
 
     Attributes:

@@ -36,7 +36,12 @@ def notifiers(settings: Settings, clock: Clock, log: Any) -> dict[str, Notifier]
     Raises:
         UserError: one of them can never be told anything: a url that is none, a library that is not installed.
     """
-    return {name: NOTIFIERS[one.kind](one, clock, log) for name, one in settings.notify.items()}
+    return {name: notifier(one, clock, log) for name, one in settings.notify.items()}
+
+
+def notifier(one: NotifySettings, clock: Clock, log: Any) -> Notifier:
+    """One target; as `notifiers`."""
+    return NOTIFIERS[one.kind](one, clock, log)
 
 
 def _webhook(one: NotifySettings, clock: Clock, log: Any) -> Notifier:

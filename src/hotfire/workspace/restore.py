@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.odcs import compile_contract
 from hotfire.errors import UserError
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from hotfire.workspace.model import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What was put back.
 
     Attributes:

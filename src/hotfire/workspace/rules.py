@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from hotfire.workspace.contracts import load_contract
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
+    from hotfire.contract.document import Remark
     from hotfire.contract.model import Contract
     from hotfire.engine.rulesets import Chains
     from hotfire.engine.watch import Ruleset
@@ -21,24 +22,43 @@ if TYPE_CHECKING:
 _LOOK_NS = 1_000_000_000
 
 
+def rules_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Names, relative to the workspace, and texts of all rules files. Raises UserError where one cannot be read."""
+    for path in sorted((folder / "rules").glob("*.yaml")):
+        name = path.relative_to(folder).as_posix()
+        try:
+            yield name, path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{name} cannot be read: {error}.") from None
+
+
 def rules_texts(folder: Path, stream: str) -> dict[str, str]:
-    """Texts of the rules files of a stream, by their names relative to the workspace.
+    """Texts of the rules files of a stream, by their names.
 
     Raises:
         ContractError: a file is no YAML, or names no stream.
     """
     from hotfire.detect.rules import stream_of
 
-    found = {}
-    for path in sorted((folder / "rules").glob("*.yaml")):
-        name = path.relative_to(folder).as_posix()
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{name} cannot be read: {error}.") from None
-        if stream_of(name, text) == stream:
-            found[name] = text
-    return found
+    return {name: text for name, text in rules_files(folder) if stream_of(name, text) == stream}
+
+
+def rules_remarks(folder: Path, contracts: Mapping[str, Contract | None]) -> Iterator[tuple[str, str, list[Remark]]]:
+    """All there is to say about rules files: the name of each, the stream that it is for, and remarks.
+
+    Args:
+        contracts: of every stream; None: it is not well written.
+    """
+    from hotfire.detect.rules import judged_rules
+
+    for name, text in rules_files(folder):
+        yield name, *judged_rules(name, text, contracts)
+
+
+def stream_remarks(folder: Path, contract: Contract) -> list[Remark]:
+    """All there is to say about the rules files of one stream."""
+    judged = rules_remarks(folder, {contract.stream: contract})
+    return [one for _, stream, remarks in judged if stream == contract.stream for one in remarks]
 
 
 class Rules:
@@ -46,26 +66,34 @@ class Rules:
 
     Args:
         store: keeps what was entered.
-        lenient: while a file is broken, what was entered last holds on.
+        lenient: while a file is broken, what held of the stream's rows before holds on.
+
+    Attributes:
+        trouble: why the files cannot be used, once `current` was asked for and something else holds on.
+        warnings: what to look at in files that it has entered.
     """
 
     def __init__(self, folder: Path, contract: Contract, store: OperationalStore, *, lenient: bool = False) -> None:
         self._folder, self._contract, self._store, self._lenient = folder, contract, store, lenient
+        self.trouble: UserError | None = None
+        self.warnings: list[Remark] = []
 
     @cached_property
     def current(self) -> Ruleset:
         """Those that hold now: the files are entered where they have changed. ContractError where one is broken."""
         from hotfire.engine.rulesets import entered, text_of
 
-        before = self.kept()
+        before, stream = self.kept(), self._contract.stream
         try:
-            found = entered(self._contract, before, rules_texts(self._folder, self._contract.stream))
-        except UserError:
-            if not self._lenient:
+            found = entered(self._contract, before, rules_texts(self._folder, stream))
+        except UserError as error:
+            if not self._lenient or self._store.query("last_commit", stream=stream)["committed_at_ns"].item() is None:
                 raise
+            self.trouble = error
             return self.last()
         if found.ruleset.hash and found.chains != before:
-            self._store.keep_rules(self._contract.stream, found.ruleset.hash, found.versions, text_of(found.chains))
+            self._store.keep_rules(stream, found.ruleset.hash, found.versions, text_of(found.chains))
+            self.warnings = stream_remarks(self._folder, self._contract)
         return found.ruleset
 
     def kept(self) -> Chains:

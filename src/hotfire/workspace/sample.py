@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.contract.model import Field
 from hotfire.errors import UserError
@@ -28,8 +29,7 @@ MOST_RECORDS = 20_000
 _COMMA = r"^\s*(-?[0-9]+),([0-9]+)\s*$"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """The beginning of a file.
 
     Attributes:

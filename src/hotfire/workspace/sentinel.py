@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from hotfire.alarm.model import Alarm
 from hotfire.clock import iso
+from hotfire.detect.model import Readings
 from hotfire.errors import HotfireError
 from hotfire.findings import Change, Condition
 from hotfire.notify.outbox import Sender
@@ -43,7 +47,7 @@ class WallClock:
         store, now_ns = self._workspace.store, self._workspace.clock.now_ns()
         for stream in self._workspace.settings.streams:
             if store.major(stream) is not None:
-                for name, change in self.silent(stream, now_ns):
+                for name, change in [*self.silent(stream, now_ns), *self.heard_again(stream, now_ns)]:
                     store.alarms.observe(stream, name, change)
                 asked = observe(self._workspace, stream)
                 if asked is not None:
@@ -53,21 +57,48 @@ class WallClock:
         """The assets of a stream that are silent, each silence with a name of its own.
 
         An asset is silent where rows came from it as they happened, and none have come for longer than the time-out of a
-        `no_data` rule of the whole asset. Its next row ends the silence, in the ledger of conditions, too.
+        `no_data` rule of the whole asset, whose `while` is true of its last row.
         """
         for rule in self._no_data(stream):
             timeout_ns, severity = rule.parameters["timeout_ns"], rule.levels[0].severity
-            for asset, _, heard_ns in self._workspace.store.query("heard", stream=stream).iter_rows():
-                if now_ns - heard_ns > timeout_ns + _GRACE_NS:
+            quiet = [one for one in self._heard(stream) if now_ns - one[1] > timeout_ns + _GRACE_NS]
+            concerned = self._concerned(stream, rule) if quiet and rule.only else None
+            for asset, heard_ns in quiet:
+                if concerned is None or asset in concerned:
                     since_ns, message = heard_ns + timeout_ns, f"{asset}: no rows since {iso(heard_ns)}"
                     held = Condition(rule.name, asset, "", 1, severity, severity, since_ns, message=message)
                     yield _named(stream, rule.name, asset, since_ns), Change("raised", since_ns, held, rule.about)
 
+    def heard_again(self, stream: str, now_ns: int) -> Iterator[tuple[str, Change]]:
+        """The silences that are over, though no row says so: what comes late may leave no gap of event time."""
+        for rule in self._no_data(stream):
+            heard, timeout_ns = dict(self._heard(stream)), rule.parameters["timeout_ns"]
+            for text in self._workspace.store.query("alarms_of_rule", stream=stream, rule=rule.name)["alarm"]:
+                one = msgspec.json.decode(text, type=Alarm)
+                heard_ns = heard.get(one.asset)
+                if one.active and heard_ns is not None and now_ns - heard_ns <= timeout_ns:
+                    since_ns = one.raised_at_ns or heard_ns
+                    over = Condition(rule.name, one.asset, "", 1, None, one.severity, since_ns, heard_ns)
+                    name = _named(stream, rule.name, one.asset, "heard", heard_ns)
+                    yield name, Change("returned", heard_ns, over, rule.about)
+
+    def _heard(self, stream: str) -> list[tuple[str, int]]:
+        """When rows last came from each asset, as they happened."""
+        return self._workspace.store.query("heard", stream=stream).rows()
+
+    def _concerned(self, stream: str, rule: Rule) -> set[str]:
+        """The assets of whose last row a rule's `while` is true."""
+        contract = self._workspace.contract_in_use(stream)
+        readings = Readings.of(contract, self._workspace.store.latest(contract))
+        truth = readings.truth(rule.only or "").tolist()
+        return {asset for asset, one in zip(readings.assets, truth, strict=True) if one == 1}
+
     def _no_data(self, stream: str) -> list[Rule]:
         """The rules about assets as a whole being silent."""
-        contract, store = self._workspace.contract_in_use(stream), self._workspace.store
+        store = self._workspace.store
         entered = store.query("rules_entered", stream=stream)["hash"].to_list()
-        if contract.kind == "entity" or not entered:
+        contract = self._workspace.contract_in_use(stream) if entered else None
+        if contract is None or contract.kind == "entity":
             return []
         key = (contract.hash, entered[-1])
         if key not in self._rules:
@@ -134,7 +165,6 @@ class Sentinel:
     def _watch(self, workspace: Workspace) -> None:
         clock = WallClock(workspace, self._stands)
         while True:
-            workspace.store.refresh()
             clock.look()
             if self._stop.is_set():
                 return

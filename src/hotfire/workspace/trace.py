@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.clock import iso
 from hotfire.contract.check import judge
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 _PAGE = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Traced:
+class Traced(Struct, frozen=True):
     """What became of one line.
 
     Attributes:
@@ -60,8 +60,7 @@ class Traced:
     twin: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     """One batch of the ledger, or a plan that has no commit yet."""
 
     shard: str

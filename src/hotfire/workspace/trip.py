@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.contract.expression import columns_of
 from hotfire.detect.model import Level, Readings
@@ -27,8 +27,7 @@ MOST = 500
 """So many rows are shown on each side of the one that confirmed the alarm, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trip:
+class Trip(Struct, frozen=True):
     """How an alarm came about.
 
     Attributes:

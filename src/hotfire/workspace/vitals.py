@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import polars as pl
+from msgspec.structs import astuple
 
 from hotfire.contract.check import judge
 from hotfire.contract.model import wire

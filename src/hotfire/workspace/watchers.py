@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hotfire.clock import iso
 from hotfire.errors import UserError
 from hotfire.workspace.frozen import standing
-from hotfire.workspace.rules import rules_texts
+from hotfire.workspace.rules import rules_texts, stream_remarks
 
 if TYPE_CHECKING:
+    from hotfire.contract.document import Remark
     from hotfire.contract.model import Contract
     from hotfire.workspace.wiring import Workspace
 
@@ -27,15 +28,22 @@ def rules_seen(workspace: Workspace, contract: Contract) -> Iterator[Seen]:
 
     if contract.kind == "entity":
         return
-    name = f"rules/{contract.stream}"
+    stream, folder = contract.stream, workspace.settings.folder
+    name = f"rules/{stream}"
     try:
-        found = entered(contract, {}, rules_texts(workspace.settings.folder, contract.stream))
+        found = entered(contract, {}, rules_texts(folder, stream))
     except UserError as error:
         yield name, False, error.what, error.do or "Mend the file; the rules before it hold on."
         return
-    number = len(found.ruleset.editions[-1].detectors)
+    number, warned = len(found.ruleset.editions[-1].detectors), stream_remarks(folder, contract)
     if number:
-        yield name, True, f"{number} rules, {found.versions or 'of the contract alone'}", ""
+        said = f", {warning_count(warned, stream)}" if warned else ""
+        yield name, True, f"{number} rules, {found.versions or 'of the contract alone'}{said}", ""
+
+
+def warning_count(remarks: Sequence[Remark], stream: str) -> str:
+    """How many warnings there are, and the command that shows them."""
+    return f"{len(remarks)} warning{'s' * (len(remarks) > 1)}: hotfire contract lint {stream}"
 
 
 def notices_seen(workspace: Workspace) -> Iterator[Seen]:

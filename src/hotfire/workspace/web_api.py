@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hotfire.errors import UserError
 from hotfire.rows import LIVE, Place
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from hotfire.workspace.model import Settings
 
 
-@dataclass(slots=True)
-class StoreBook:
+class StoreBook(Struct):
     """Implements `source.rest.look.Book` on a store connection of its own: polls have a thread of their own.
 
     Args:

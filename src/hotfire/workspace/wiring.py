@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.clock import SystemClock
-from hotfire.contract.odcs import compile_contract
 from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
@@ -31,7 +29,7 @@ from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
 from hotfire.source.spool.writer import Spool, SpoolLimits
 from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
-from hotfire.workspace.contracts import contract_texts, load_contract, same_identity
+from hotfire.workspace.contracts import compiled_contract, contract_texts, load_contract, same_identity
 from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
@@ -57,6 +55,9 @@ class Workspace(AbstractContextManager["Workspace"]):
     Args:
         dry_run: the store commits nothing, and no lake follows.
         spools: of the server that runs in this process, which owns the store.
+
+    Attributes:
+        rules: of streams whose flows were made.
         reconcile: compare everything that a web API has, whatever is known.
     """
 
@@ -74,6 +75,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._own_spools: dict[str, Spool] = {}
         self.clock = clock or SystemClock()
         self.dry_run, self.reconcile = dry_run, reconcile
+        self.rules: dict[str, Rules] = {}
         self._opened: list[Store | Source | Spool] = []
         self.asked: RestSource | None = None
 
@@ -109,8 +111,8 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def contract_of(self, digest: str, store: Store | None = None) -> Contract:
         """The contract that a batch was planned with, as the store (the workspace's if None) kept it."""
-        texts = (store or self.store).query("version", hash=digest)["texts"].item()
-        return compile_contract([(name, text) for name, text in msgspec.json.decode(texts)])
+        stream, _, _, texts = (store or self.store).query("version", hash=digest).row(0)
+        return compiled_contract(self.settings.folder, stream, msgspec.json.decode(texts, type=list[tuple[str, str]]))
 
     def prepare(self, stream: str) -> Contract:
         """The stream's contract, with its tables made, migrated, or converted to its major version.
@@ -140,7 +142,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         """
         self.asked = None if places else self._web_api(contract)
         source = self._feed(contract, places, self.asked, follow=follow)
-        return self._flow(contract, job_id, source), source
+        return self._flow(contract, job_id, source, lenient=True), source
 
     def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
         """A stream's quarantine on its way into the store."""
@@ -213,9 +215,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         while self._opened:
             self._opened.pop().close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _feed(
@@ -253,7 +253,9 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _spool_folder(self, stream: str) -> Path:
         return self.settings.data / "spool" / "http" / stream
 
-    def _flow(self, contract: Contract, job_id: str, source: Source, *, watched: bool = True) -> Flow:
+    def _flow(
+        self, contract: Contract, job_id: str, source: Source, *, watched: bool = True, lenient: bool = False
+    ) -> Flow:
         """A source on its way into the store, watched by the rules that hold now; else nothing new may come of it."""
         only = self.settings.stream(contract.stream).lake_only
         if only and contract.kind == "entity":
@@ -264,11 +266,12 @@ class Workspace(AbstractContextManager["Workspace"]):
         reread = partial(self.reread, contract)
         parts = (contract, source, self.store, self.lake, self.clock, job_id, reread, self.contract_of)
         retention_ns = self.settings.stream(contract.stream).retention_ns
-        rules = Rules(self.settings.folder, contract, self.store, lenient=self._spools is not None)
+        rules = Rules(self.settings.folder, contract, self.store, lenient=lenient or self._spools is not None)
         flow = Flow(*parts, lake_only=only, dry_run=self.dry_run, retention_ns=retention_ns, ruleset_of=rules.of)
-        if contract.kind == "entity":
-            return flow
-        return replace(flow, ruleset=rules.current if watched else UNWATCHED)
+        if watched:
+            self.rules[contract.stream] = rules
+        telemetry = contract.kind == "telemetry"
+        return replace(flow, ruleset=rules.current if watched else UNWATCHED) if telemetry else flow
 
     def _quarantine(self, contract: Contract, check: str = "") -> QuarantineSource:
         tries = self.settings.engine.quarantine_tries

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.alarm.flood import GATHER_NS, WINDOW_NS, Pending, Sent, digested
 from hotfire.alarm.notices import Notice, envelope

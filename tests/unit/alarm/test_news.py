@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.alarm.life import after_action, after_change, inhibited
 from hotfire.alarm.model import Action, Alarm, AlarmEvent, Refusal

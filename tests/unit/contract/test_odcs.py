@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hotfire.contract.model import Check, Column, Lens
-from hotfire.contract.odcs import compile_contract, dump, load
+from hotfire.contract.model import Check, Column, Lens, dump, load
+from hotfire.contract.odcs import compile_contract
 from hotfire.errors import ContractError
 
 ENGINES = (Path(__file__).parents[2] / "golden" / "contract" / "engine_telemetry.yaml").read_text("utf-8")

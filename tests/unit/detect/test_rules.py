@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.contract.odcs import compile_contract
 from hotfire.detect import DETECTORS
 from hotfire.detect.forms import COMMON, FORMS
 from hotfire.detect.model import Delays, Level, Rule
-from hotfire.detect.rules import compiled, contract_rules, read_rules, stream_of
+from hotfire.detect.rules import compiled, contract_rules, judged_rules, read_rules, stream_of
 from hotfire.errors import ContractError
 from hotfire.findings import SEVERITIES, About
 from hotfire.testing.detector_suite import BURNS
@@ -251,6 +251,24 @@ def test_the_stream_of_a_file() -> None:
     """It can be read before its contract is known."""
     assert stream_of("rules/burns.yaml", WHOLE) == "burns"
     assert read_rules("rules/x.yaml", "stream: burns\nversion: 1\nrules: 5", BURNS)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "stream", "said"),
+    [
+        (WHOLE, "burns", []),
+        (WHOLE.replace("latch: true", "latch: 1"), "burns", [("error", "overpressure.latch")]),
+        (WHOLE.replace("deadband: 30", "deadband: 2000"), "burns", [("warning", "overpressure.deadband")]),
+        ("stream: burnz\nrules: []", "burnz", [("warning", "stream")]),
+        ("stream: broken\nrules: 5", "broken", []),
+        ("rules: []", "", [("error", "")]),
+        ("stream: [", "", [("error", "")]),
+    ],
+)
+def test_a_file_is_judged_by_the_contract_of_its_stream(text: str, stream: str, said: list[tuple[str, str]]) -> None:
+    """Errors and warnings; of rules for a stream that is not there, that; of one without a sound contract, nothing."""
+    found, remarks = judged_rules("r.yaml", text, {"burns": BURNS, "broken": None})
+    assert (found, [(one.level, one.field) for one in remarks]) == (stream, said)
 
 
 def test_contract_limits_are_rules() -> None:

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.alarm.model import Action
 from hotfire.contract.model import Column, Contract
@@ -112,8 +113,8 @@ def test_an_action_waits_for_the_owner(stand: Stand) -> None:
         store.own()
         alarm_id = table(stand, "hf_alarm", "alarm_id")[0][0]
         action = Action("one", alarm_id, "ack", "mia", "seen", START_NS)
-        store.alarms.ask("s", action)
-        store.alarms.ask("s", action)
+        store.alarms.ask("s", [(action, ())])
+        store.alarms.ask("s", [(action, ())])
     assert table(stand, "hf_alarm_action", "state") == [("pending",)]
     stand.run(ListSource([], 10))
     assert table(stand, "hf_alarm_action", "state") == [("done",)]
@@ -139,7 +140,8 @@ def asked(stand: Stand, what: Any, who: str, comment: str, for_s: float = 60) ->
         now_ns = stand.clock.now_ns()
         until_ns = now_ns + int(for_s * SECOND) if what == "shelve" else None
         action_id = f"{what} {who} {now_ns} {len(table(stand, 'hf_alarm_action', 'state'))}"
-        store.alarms.ask("s", Action(action_id, alarms[-1], what, who, comment, now_ns, until_ns))
+        action = Action(action_id, alarms[-1], what, who, comment, now_ns, until_ns)
+        store.alarms.ask("s", [(action, ())])
         store.act("s")
         taken = store.table("hf_alarm_action")
         assert taken is not None

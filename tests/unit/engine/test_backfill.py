@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hotfire.contract.model import Column, Contract, Lens
 from hotfire.engine.backfill import BackfillSource

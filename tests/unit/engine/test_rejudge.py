@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,12 +188,13 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
 
 
 def test_the_same_revision_counts_once(either: Stand) -> None:
-    """Written again, because no answer came to its commit, it stays as it is; over either store."""
+    """Written again, because no answer came to its commit, it stays as it is, and so where another job was first."""
     either.run(ListSource(rows(range(25)), 4))
     came = anew(either, rules(3))
     with closing(either.store()) as store:
         again = Revision("s", 2, "1", "", None, None, "[]", "other", 7)
-        store.revisions.add(again, came.after)
+        assert not store.revisions.add(again, came.after)
+        assert store.revisions.add(replace(again, job_id="job"), came.after)
         assert store.query("revisions", stream="s")["job_id"].to_list() == ["job"]
     assert told(either, 2) == seconds(came.after)
     assert len(told(either, 2)) == 3

@@ -7,13 +7,13 @@ import os
 import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from msgspec.structs import replace
 
 from hotfire.contract.model import Column
 from hotfire.errors import ContractError, LakeUnusable

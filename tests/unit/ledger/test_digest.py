@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hotfire.contract.model import Column, Contract
 from hotfire.ledger.digest import digest, total
@@ -136,7 +136,7 @@ def test_a_discarded_row_counts_and_a_repaired_one_does_not(bench: Path) -> None
     narrow.run(ListSource(ITEMS))
     before = narrow.digest()
     with closing(narrow.store()) as store:
-        store.discard(2, "not needed")
+        store.discard([2], "not needed")
     assert narrow.digest() == before
     Stand(bench, wide).repair()
     assert narrow.digest() == digest_of(ITEMS, contract=wide)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from hotfire.ledger.latency import LIVE_NS, NEWEST, Spread, latency, newest
 from hotfire.rows import LIVE, Outcome

@@ -39,9 +39,9 @@ def test_a_notice_is_sent_in_words(what: str, kind: str) -> None:
 
 
 @installed
-@pytest.mark.parametrize("reply", [Reply(500), Reply(404), Reply(307, {"Location": "/x"}), Reply(hang=True)])
+@pytest.mark.parametrize("reply", [Reply(500), Reply(429), Reply(307, {"Location": "/x"}), Reply(hang=True)])
 def test_whatever_fails_may_work_later(reply: Reply, capfd: pytest.CaptureFixture[str]) -> None:
-    """The library does not say why. The url is not repeated, nothing is printed, no redirect followed."""
+    """Where nobody says that it never will. The url is not repeated, nothing is printed, no redirect followed."""
     with receiver(reply) as server:
         url = f"json://s3cr3t:pa55word@127.0.0.1:{server.port}/t0ken"
         notifier = AppriseNotifier("ops", url, timeout_s=0.5)
@@ -51,6 +51,18 @@ def test_whatever_fails_may_work_later(reply: Reply, capfd: pytest.CaptureFixtur
     assert len(server.requests) == 2
     assert not [part for part in ("s3cr3t", "pa55word", "t0ken") if part in caught.value.what]
     assert capfd.readouterr() == ("", "")
+
+
+@installed
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_what_a_service_refuses_is_final(code: int) -> None:
+    """A wrong token stays wrong: the library's log says what was answered. The url is not repeated."""
+    with receiver(Reply(code)) as server:
+        notifier = AppriseNotifier("ops", f"json://127.0.0.1:{server.port}/t0ken")
+        with pytest.raises(UserError, match=rf"notify\.ops refuses: .*error={code}") as caught:
+            notifier.send(notice())
+    assert "t0ken" not in caught.value.what + caught.value.do
+    assert caught.value.do == "Look at the url of notify.ops: this notice is given up."
 
 
 @installed

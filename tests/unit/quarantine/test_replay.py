@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.contract.model import Column, Contract
 from hotfire.errors import SourceChanged
@@ -176,8 +176,9 @@ def test_a_discarded_row_is_not_replayed(bench: Path) -> None:
     before = stand.digest()
     first = rows(stand)[0]["id"]
     with closing(stand.store()) as store:
-        assert store.discard(first, "a test")
-        assert not store.discard(first, "another")
+        assert store.discard([first, *range(90, 190)], "a test") == {first}
+        assert store.discard([first], "another") == set()
+        assert store.discard([], "nothing") == set()
     assert stand.digest() == before
     assert Stand(bench, WIDER).repair().moved == 1
     (gone,) = rows(stand, "discarded")
@@ -191,7 +192,7 @@ def test_a_row_discarded_between_plan_and_commit_gets_no_second_fate(bench: Path
     with pytest.raises(Crash):
         wide.repair(Fuse("store.plan", after=True))
     with closing(wide.store()) as store:
-        store.discard(rows(wide)[0]["id"], "a test")
+        store.discard([rows(wide)[0]["id"]], "a test")
     before = wide.came()
     with pytest.raises(SourceChanged, match="left quarantine"):
         wide.repair()

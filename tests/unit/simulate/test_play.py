@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 import zstandard
+from msgspec.structs import replace
 
 from hotfire.errors import UserError
 from hotfire.simulate.engines import COLUMNS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -98,6 +99,24 @@ def test_batches_and_rereads_give_the_same(tmp_path: Path, batch: int) -> None:
         content = path.read_bytes()[part.place.offset : part.end]
         assert read.sha256 == sha256(content).hexdigest()
     assert drain(source(path), position)[0] == []
+
+
+def test_small_batches_of_a_large_file_take_little_memory(tmp_path: Path) -> None:
+    """What is read ahead for a batch is used up by the next ones, instead of being held beside more and more."""
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + ("r" * 4000 + ",1.5\n") * 10_000)
+    os.utime(path, ns=(10**18, 10**18))
+    files, position, taken = source(path, batch_rows=100), dict[str, Place](), 0
+    tracemalloc.start()
+    try:
+        while read := files.poll(position):
+            taken += read.span.rows
+            position |= {part.place.key: part.after() for part in read.span.parts}
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken == 10_000
+    assert most < 32 << 20
 
 
 def test_a_position_is_where_reading_goes_on(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from hotfire.rows import Place
 from hotfire.source.identity import listing, look, recognise, tail

@@ -6,11 +6,11 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hotfire.contract.model import Field
 from hotfire.errors import SourceChanged

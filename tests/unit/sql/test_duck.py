@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from hotfire.errors import HotfireError, LakeUnusable, Refused, UserError
 from hotfire.lake.delta import DeltaLake

@@ -26,7 +26,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[[], SqliteStore]]:
 def suppress(store: SqliteStore, number: int) -> str:
     """Ask for an alarm to be silent; the action's name."""
     asked = Action(f"{number}", "", "suppress", "mia", "the sensor is being worked on", 1000 + number)
-    store.alarms.ask(STREAM, asked, ("pressure.limit", f"asset {number}", "pressure"))
+    store.alarms.ask(STREAM, [(asked, ("pressure.limit", f"asset {number}", "pressure"))])
     return asked.action_id
 
 
@@ -36,8 +36,7 @@ def test_an_owner_that_looked_in_vain_sees_what_is_asked_later(opened: Callable[
     assert owner.act(STREAM) == 0
     action_id = suppress(other, 1)
     assert owner.act(STREAM) == 1
-    other.refresh()
-    assert other.query("alarm_action", action_id=action_id)["state"].item() == "done"
+    assert other.alarms.answers([action_id]) == {action_id: ("done", "")}
 
 
 def test_what_is_asked_while_the_owner_acts_keeps_it_from_nothing(opened: Callable[[], SqliteStore]) -> None:

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from hotfire.clock import SystemClock
 from hotfire.contract.model import Column, Contract
@@ -302,8 +302,8 @@ def test_a_commit_without_an_answer_is_made_once(own_server: PostgresServer, tmp
             assert line.cut == ""
             line.cut = cut
             (row,) = store.query("quarantine_list", stream="readings", state="open", after=0, page=9)["id"]
-            assert store.discard(row, "a test")
-            assert not store.discard(row, "a test")
+            assert store.discard([row], "a test") == {row}
+            assert store.discard([row], "a test") == set()
             assert line.cut == ""
             store.commit(outcome_of(READINGS, 2, [reading("b")]), READINGS, epoch)
             assert held(store, READINGS)["device"].to_list() == ["a", "b"]
@@ -477,7 +477,6 @@ def fleet(postgres: Callable[[str], str]) -> Iterator[PostgresStore]:
             clocks = assets_of(*((f"{asset:02}", START_NS + 10**12, None, 0, 100) for asset in range(40)))
             store.commit(outcome_of(READINGS, batch + 1, rows, assets=clocks), READINGS, epoch)
         with store._session._connection.cursor() as cursor:  # noqa: SLF001 - VACUUM is no part of a transaction
-            store.refresh()
             cursor.execute("VACUUM ANALYZE readings")
         yield store
     execute(url, f"DROP SCHEMA {Address.of(url).schema} CASCADE")

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hotfire.clock import iso
 from hotfire.contract.model import Column
@@ -153,12 +153,29 @@ def test_what_was_read_does_not_keep_from_writing(store: SqliteStore, folder: Pa
             if write == "job":
                 other.jobs.start(f"job {batch_seq}", "ingest", "readings")
             else:
-                assert other.discard(1, "a test")
+                assert other.discard([1], "a test")
             store.plan(plan_of(READINGS, batch_seq, 1), epoch)
             store.stored(READINGS, outcome_of(READINGS, 9, [reading("a")]).rows)
             other.jobs.end("job 2", "done", "{}")
             store.commit(outcome_of(READINGS, batch_seq, [reading("a", START_NS + batch_seq)]), READINGS, epoch)
     assert held(store, READINGS).height == 3
+
+
+def test_who_looks_now_and_then_lets_the_log_of_writes_begin_anew(store: SqliteStore, folder: Path) -> None:
+    """The write-ahead log stays small while others read, each time for a moment; a `steady` reading sees one moment."""
+    epoch = store.open("readings", LIVE).epoch
+    rows = [reading(f"{number}", note="x" * 16_000) for number in range(20)]
+    with closing(SqliteStore(folder / "hotfire.db", ManualClock())) as other:
+        for batch_seq in range(1, 121):
+            if batch_seq % 10 == 1:
+                assert other.query("shards", stream="readings")["committed_seq"].to_list() == [batch_seq - 1]
+            store.commit(outcome_of(READINGS, batch_seq, rows), READINGS, epoch)
+        with other.steady():
+            assert held(other, READINGS).height == 2_400
+            store.commit(outcome_of(READINGS, 121, rows), READINGS, epoch)
+            assert held(other, READINGS).height == 2_400
+        assert held(other, READINGS).height == 2_420
+    assert (folder / "hotfire.db-wal").stat().st_size < 24 << 20
 
 
 def test_one_store_owns_its_file(store: SqliteStore, folder: Path) -> None:
@@ -254,6 +271,18 @@ def test_jobs_are_written_down(store: SqliteStore) -> None:
     store.jobs.bury()
     found = store.query("jobs", page=9).sort("job_id").select("job_id", "status", "summary").rows()
     assert found == [("one", "done", '{"received": 1}'), ("two", "failed", '{"error": "killed"}')]
+
+
+def test_two_processes_that_ask_for_backfills_get_one_each(folder: Path, store: SqliteStore) -> None:
+    """Numbers are given once, whoever is faster: no request is lost."""
+    with closing(SqliteStore(folder / "hotfire.db", ManualClock())) as other, ThreadPoolExecutor(2) as pool:
+        asked = pool.map(
+            lambda one: {one[0].begin_backfill("readings", f"{one[1]} {number}"): number for number in range(20)},
+            ((store, "one"), (other, "other")),
+        )
+        numbers = [number for own in asked for number in own]
+    assert sorted(numbers) == list(range(1, 41))
+    assert store.query("backfills", stream="readings")["spec"].n_unique() == 40
 
 
 def test_a_name_is_quoted() -> None:

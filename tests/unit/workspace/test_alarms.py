@@ -151,7 +151,6 @@ def test_one_alarm_with_everything_that_happened(workspace: Workspace) -> None:
     with Workspace(workspace.settings, workspace.clock) as elsewhere:
         (came,) = act(elsewhere, [meant(elsewhere, "hot@TRE-001")], Wish("ack", "noa"))
         assert (came.status, came.state) == ("pending", "UNACK_ALARM")
-    workspace.store.refresh()
     whole = whole_document(shown(workspace, called(workspace, "hot@TRE-001")))
     assert [(one["what"], one["at"], one["who"]) for one in whole["events"]] == [("TRIGGERED", iso(10 * S), "hotfire")]
     assert [(one["action"], one["who"]) for one in whole["asked"]] == [("ack", "noa")]
@@ -222,6 +221,27 @@ def test_all_that_wait_for_somebody(workspace: Workspace) -> None:
     found = [one.point[:2] for one in unacknowledged(workspace, [STREAM], "*", "*")]
     assert sorted(found) == [("cold", "a"), ("hot", "a"), ("hot", "d")]
     assert [one.point[1] for one in unacknowledged(workspace, [STREAM], "h*", "[a-c]")] == ["a"]
+
+
+def test_many_at_once_are_judged_one_by_one(workspace: Workspace) -> None:
+    """Each has its own answer and its own event; what somebody else was quicker with is refused."""
+    for number in range(40):
+        happens(workspace, 10, point(f"asset {number:02}"))
+    wanted = unacknowledged(workspace, [STREAM], "*", "*")
+    quicker = done(workspace, "hot@asset 07", "ack").meant.alarm_id
+    came = act(workspace, wanted, Wish("ack", "noa", "all of them"))
+    assert [one.meant for one in came] == wanted
+    assert {one.why for one in came} == {"", "It is acknowledged already."}
+    assert [one.meant.alarm_id for one in came if one.status == "refused"] == [quicker]
+    notes = {one.alarm.alarm_id: one.acknowledgement for one in alarms(workspace)}
+    assert {one.alarm.alarm_id: one.state for one in came if one.alarm} == dict.fromkeys(notes, "ACK_ALARM")
+    said = [(name == quicker, note.who, note.comment) for name, note in notes.items() if note]
+    assert sorted(said) == [(False, "noa", "all of them")] * 39 + [(True, "mia", "because")]
+
+
+def test_nothing_to_do_is_done(workspace: Workspace) -> None:
+    """No alarm waits, and nothing is asked for."""
+    assert act(workspace, [], Wish("ack", "noa")) == []
 
 
 @pytest.mark.parametrize("what", ["ack", "shelve", "suppress", "reset", "out_of_service"])

@@ -61,5 +61,4 @@ def test_one_in_trouble_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
 
 def row(workspace: Workspace, number: int) -> dict[str, Any]:
     """A backfill as it is written down."""
-    workspace.store.refresh()
     return workspace.store.query("backfill", stream="events", number=number).row(0, named=True)

@@ -32,7 +32,7 @@ def test_a_round_takes_what_is_asked_and_lets_go_of_the_store(folder: Path) -> N
     settings, clock = load(folder, {}, {}), SystemClock()
     with Workspace(settings, clock) as workspace:
         asked = Action("1", "", "suppress", "mia", "no engine", clock.now_ns())
-        workspace.store.alarms.ask(STREAM, asked, ("dropout", "TRE-001", ""))
+        workspace.store.alarms.ask(STREAM, [(asked, ("dropout", "TRE-001", ""))])
         found = go_round(workspace, [STREAM], "watch", structlog.get_logger())
         assert (found.acted, list(found.alarms), found.milder, found.told) == (1, [], 0, {})
         assert [one.state for one in listed(workspace, [STREAM])] == ["SUPPRESSED_BY_DESIGN"]
@@ -46,7 +46,7 @@ def test_a_round_beside_an_owner_leaves_that_to_it(folder: Path) -> None:
     with Workspace(settings, clock) as workspace, closing(open_store(settings, clock)) as owner:
         owner.own()
         asked = Action("1", "", "suppress", "mia", "no engine", clock.now_ns())
-        workspace.store.alarms.ask(STREAM, asked, ("dropout", "TRE-001", ""))
+        workspace.store.alarms.ask(STREAM, [(asked, ("dropout", "TRE-001", ""))])
         assert go_round(workspace, [STREAM], "watch", structlog.get_logger()).acted is None
         assert workspace.store.query("alarm_actions_pending", stream=STREAM).height == 1
         assert owner.act(STREAM) == 1

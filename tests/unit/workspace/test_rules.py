@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hotfire.errors import ContractError
 from hotfire.testing.clocks import ManualClock
 from hotfire.workspace.rules import Rules
 from hotfire.workspace.settings import load
@@ -56,3 +57,14 @@ def test_changed_rules_are_entered_beside_the_older_ones(workspace: Workspace, c
     file.write_text(text, "utf-8")
     clock.sleep(60)
     assert [version for version, _ in entered(workspace)] == ["rules/engines.yaml 2", "rules/engines.yaml 1"]
+
+
+def test_a_stream_without_rows_has_nothing_to_hold_on_to(workspace: Workspace) -> None:
+    """Whoever asks: a file that is broken is refused, though other rules were entered before."""
+    entered(workspace)
+    (workspace.settings.folder / "rules" / "engines.yaml").write_text("stream: engine_telemetry\nrules: 5\n", "utf-8")
+    for lenient in (False, True):
+        rules = Rules(workspace.settings.folder, workspace.contract(STREAM), workspace.store, lenient=lenient)
+        with pytest.raises(ContractError, match="a list `rules`"):
+            assert rules.current
+        assert rules.trouble is None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from hotfire.rows import Part
 
@@ -12,16 +13,14 @@ if TYPE_CHECKING:
     from hotfire.protocols import Records
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """The bytes of one part, decompressed: whole records only, `data[0]` is at `part.place.offset`."""
 
     part: Part
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """How much of a buffer makes whole records: up to `end`, where line `end_line` begins, `rows` of them."""
 
     end: int

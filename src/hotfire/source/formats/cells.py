@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec import Struct
 
 from hotfire.contract.nested import written_array
 
@@ -38,8 +38,7 @@ COERCED: Mapping[str, bool] = {**_YES_NO, "1": True, "0": False, "yes": True, "n
 """What spells a truth value where the contract lets it be coerced, in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """One field under a path, and its column in the frame."""
 
     field: Field
@@ -51,8 +50,7 @@ class Form:
         return DTYPES[self.field.type]
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(Struct, frozen=True):
     """The judged cells of one source column.
 
     Attributes:

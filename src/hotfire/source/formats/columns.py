@@ -7,12 +7,12 @@ counting says that every line has the right number of cells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 import polars as pl
+from msgspec import Struct
 
 from hotfire.rows import Fault
 from hotfire.source.formats.cells import WANTED, Form, judge
@@ -28,8 +28,7 @@ _TYPED = ("integer", "number")
 Forms = Mapping[str, tuple[Form, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Judged records: columns by the name of their form, and `unknown_fields` where the table has such columns.
 
     Attributes:

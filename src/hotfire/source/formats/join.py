@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.rows import Decoded, Part, Place
 from hotfire.source.derive import Derived
@@ -105,8 +106,7 @@ def _make(reading: Reading) -> Reading:
     return replace(reading, start=0, start_line=1, constants=dict.fromkeys(reading.constants, ""), compression="none")
 
 
-@dataclass(frozen=True, slots=True)
-class Raws:
+class Raws(Struct, frozen=True):
     """Raw records from anywhere, each with its own place."""
 
     raws: Sequence[tuple[bytes, Place]]

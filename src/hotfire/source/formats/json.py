@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.contract.model import Field
 from hotfire.protocols import Records
@@ -20,8 +21,7 @@ _BLOCK = 1 << 18
 _RECORDS = 1 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class JsonLines:
+class JsonLines(Struct, frozen=True):
     r"""One record a line. Lines of nothing but spaces, tabs and \r are no records, but count as lines."""
 
     def index(self, data: bytes, *, final: bool) -> Index:
@@ -37,8 +37,7 @@ class JsonLines:
         return _Records(Cuttings(self, chunks), by_line=True)
 
 
-@dataclass(frozen=True, slots=True)
-class JsonValues:
+class JsonValues(Struct, frozen=True):
     """The elements of a JSON array, or values one after the other, or arrays one after the other.
 
     Commas, colons and white space between records are skipped, however many or few; so is a byte order mark, and the

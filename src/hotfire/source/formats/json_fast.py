@@ -7,13 +7,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from hotfire.contract.model import Field
@@ -42,8 +42,7 @@ Cells = list[list[Any]]
 """The values of every form, by its place among the fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A few hundred kilobytes of records, each whole; `nul` where an escaped U+0000 may be in one of them."""
 
     records: Sequence[bytes]
@@ -89,8 +88,7 @@ def decode(fields: Sequence[Field], blocks: Iterable[Block]) -> Decoded:
     return Decoded(pl.DataFrame([row_no, *pl.concat(frames), kept]), faults, coerced)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Records that were read under one layout: Structs, the numbers of those that are none, and what was found."""
 
     plan: Layout

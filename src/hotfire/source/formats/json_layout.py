@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.contract.model import Field, Type
 
@@ -31,8 +31,7 @@ _ACCEPTS: Mapping[Kind, tuple[Any, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """One field: the kind of its value, the name of its column in the frame, and its place among the fields."""
 
     field: Field
@@ -41,8 +40,7 @@ class Form:
     order: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One key of an object: the forms its value may have, and the object it may be."""
 
     key: str
@@ -54,8 +52,7 @@ class Slot:
         return self.forms + (tuple(form for slot in self.inner.slots for form in slot.below()) if self.inner else ())
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """One level of the object: its slots, and the Struct whose attributes are these slots, and then the extras.
 
     Attributes:
@@ -69,8 +66,7 @@ class Shape:
     has_extras: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """A whole record: its forms in the order of the fields, its shape, and what decodes it in one step."""
 
     forms: tuple[Form, ...]

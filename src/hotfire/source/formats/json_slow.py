@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec import Struct, field
 
 from hotfire.contract.nested import array
 from hotfire.rows import Fault
@@ -50,8 +51,7 @@ class _Fraction(str):
     __slots__ = ()
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """What judging found, over some records, in their order.
 
     Attributes:
@@ -65,8 +65,7 @@ class Findings:
     keys: Counter[Path] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What judging found in one record: faults and coercions by the place of their field, and keys of no field."""
 
     faults: list[tuple[int, str, str, str]] = field(default_factory=list)

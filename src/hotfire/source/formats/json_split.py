@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.source.formats.lines import Offsets
 
@@ -31,8 +31,7 @@ _STRING = rb'"(?:[^"\\]|\\.?)*+"?'
 _TOKEN = re.compile(_STRING + rb'|(?:[^ \t\r\n,:\[\]"\\\xef]|\\["\\]?|\xef(?!\xbb\xbf))+', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """The values of a buffer, in order.
 
     Attributes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.rows import Place
 from hotfire.source.formats import Chunk, Cut
@@ -22,8 +22,7 @@ _BLOCK = 1 << 18
 _BLANK = np.frombuffer(b"\n\r \t", np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """The whole records of a buffer, in order.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
+from msgspec.structs import replace
 
 from hotfire.contract.nested import written_array
 from hotfire.contract.times import NUMBER

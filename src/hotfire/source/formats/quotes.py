@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from msgspec import Struct
 
 from hotfire.source.formats.lines import Bytes, Flags, Index, Offsets, lines
 
@@ -23,8 +23,7 @@ _BLOCK = 1 << 18
 _CELL = r'(?:"(?:[^"]++|"")*+"|(?!")[^{delimiter}\n]*+)'
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
+class Grammar(Struct, frozen=True):
     """The expressions of one delimiter and number of cells."""
 
     cell: re.Pattern[bytes]
@@ -62,8 +61,7 @@ def index(data: bytes, delimiter: str, width: int, *, final: bool) -> Index:
     return Index(found.starts[kept], ends[kept], found.lines[kept], found.stop, found.stop_line)
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """The quotes and delimiters of a buffer.
 
     Attributes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from hotfire.source.formats import TextFormat
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(Struct, frozen=True):
     """An instant for files that only count: start + value of `column` / `rate_hz`, as field `field`."""
 
     column: str
@@ -19,8 +20,7 @@ class Counter:
     field: str = "event_time"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a person has set about how files are read. None and empty: by the file's name and content.
 
     Attributes:
@@ -44,8 +44,7 @@ class Wanted:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How one file is read.
 
     Attributes:
@@ -71,10 +70,9 @@ class Reading:
     def facts(self) -> dict[str, Any]:
         """As JSON values, without what is as by default."""
         plain = Reading(self.format)
-        changed = {one.name: getattr(self, one.name) for one in fields(self)}
-        changed = {name: value for name, value in changed.items() if value != getattr(plain, name)}
+        changed = {name: value for name, value in asdict(self).items() if value != getattr(plain, name)}
         if self.clock:
-            changed["clock"] = {one.name: getattr(self.clock, one.name) for one in fields(self.clock)}
+            changed["clock"] = asdict(self.clock)
         if self.columns:
             changed["columns"] = list(self.columns)
         return {"format": self.format, **changed}

@@ -7,9 +7,10 @@ import io
 import re
 from collections import Counter as Tally
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from hotfire.errors import UserError
 from hotfire.source.formats.reading import Reading, Wanted

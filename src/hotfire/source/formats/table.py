@@ -7,11 +7,12 @@ come to the same judgement of a record, whatever stands around it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.rows import Decoded, Fault
 from hotfire.source.formats import Chunk, Cut
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from hotfire.rows import Place
 
 
-@dataclass(frozen=True, slots=True)
-class Table(Dialect):
+class Table(Dialect, frozen=True):
     """Tables of one dialect, as a format."""
 
     def cut(self, data: bytes, line: int, *, final: bool, limit: int) -> Cut:
@@ -109,8 +109,7 @@ class Rows:
         return self._table.fits(tidy, lines(tidy, final=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
+class Sorted(Struct, frozen=True):
     """Records by what has to be done with them: plain lines for polars, lines taken apart here, and no records."""
 
     plain: bytes

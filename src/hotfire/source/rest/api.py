@@ -7,13 +7,13 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import stamina
+from msgspec import Struct
 
 from hotfire.errors import HotfireError, Outage, UserError
 
@@ -35,8 +35,7 @@ class LeftAlone(Outage):
     """The server asks to be left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came to one request.
 
     Attributes:

@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from hotfire.clock import iso
 from hotfire.errors import Outage, SourceChanged, UserError
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 PlanName = Literal["initial", "unchanged", "incremental", "fallback", "reconcile"]
 _PAGE_ROWS = 1000
 _AGAIN = "Nothing was done; the next poll asks again."
+
+
+class Senseless(Outage):
+    """An answer that cannot be right. The list is asked for instead."""
 
 
 class Book(Protocol):
@@ -69,8 +73,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What one look has brought.
 
     Attributes:
@@ -89,8 +92,7 @@ class Look:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Looking:
+class Looking(Struct, frozen=True):
     """How to look: the API, its settings, and what is known of the stream."""
 
     settings: RestSettings
@@ -140,7 +142,7 @@ class Looking:
         names, lines = self._queried(state, at_ns)
         found = {self.shape.key_of(one): one for one in decoded(lines)}
         if key not in found:
-            raise Outage(f"{self.settings.query} does not find the record that {path} answers.", _AGAIN)
+            raise Senseless(f"{self.settings.query} does not find the record that {path} answers.")
         latest_ns = max((self.shape.since_of(one) or 0 for one in found.values()), default=0)
         now = msgspec.structs.replace(
             now,
@@ -155,10 +157,10 @@ class Looking:
         try:
             record = msgspec.json.decode(answer.body)
         except msgspec.DecodeError as error:
-            raise Outage(f"{path} answers with something that is no record: {error}.", _AGAIN) from error
+            raise Senseless(f"{path} answers with something that is no record: {error}.") from error
         key, at_ns = self.shape.key_of(record), self.shape.since_of(record)
         if key is None or at_ns is None:
-            raise Outage(f"{path} answers with a record without key or {self.settings.since}.", _AGAIN)
+            raise Senseless(f"{path} answers with a record without key or {self.settings.since}.")
         return record, key, at_ns
 
     def _goes_on(self, state: State, at_ns: int, path: str) -> None:
@@ -167,7 +169,7 @@ class Looking:
         if least is None:
             least = (state.since_ns or 0) - self.settings.overlap_ns
         if at_ns < least:
-            raise Outage(f"{path} goes back to {iso(at_ns)}; it was at {iso(least)}.", _AGAIN)
+            raise Senseless(f"{path} goes back to {iso(at_ns)}; it was at {iso(least)}.")
 
     def _listed(self, state: State) -> list[Any]:
         """The records of the last list, where its answers are still here."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.errors import Outage
 from hotfire.rows import Decoded, Part, Place
@@ -59,8 +60,7 @@ def _line(raw: msgspec.Raw) -> bytes:
     return bytes(raw).replace(b"\n", b"\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What of a record is looked at before its contract judges it.
 
     Attributes:
@@ -122,8 +122,7 @@ def _at(record: Any, path: str) -> Any:
     return record
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """Implements `protocols.Records`: records of answers, and behind them the keys of those that are gone.
 
     Attributes:

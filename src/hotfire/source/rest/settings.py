@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from hotfire.contract.duration import duration_ns
 from hotfire.contract.size import size_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RestSettings:
+class RestSettings(Struct, frozen=True):
     """Where a web API is, and what is asked of it. Durations and sizes as people write them.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from hotfire.errors import SourceChanged, UserError
@@ -40,8 +41,7 @@ class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     then: State | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RestRead:
+class RestRead(Struct, frozen=True):
     """What one poll brought."""
 
     span: Span
@@ -50,8 +50,7 @@ class RestRead:
     received_at_ns: int
 
 
-@dataclass(slots=True)
-class Looked:
+class Looked(Struct):
     """What became of the looks of one run: the plan of the last, and what kept it from a smaller one."""
 
     plan: str = ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.rows import Decoded, Part, Place
 from hotfire.source.formats import Chunk
@@ -33,8 +34,7 @@ class Piece(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Neighbouring pieces that are read as one text, cut to whole records.
 
     Attributes:
@@ -126,8 +126,7 @@ def _run(pieces: Sequence[Piece], reading: Reading | None, line: int, limit: int
     return Run(pieces[:kept], data, starts[:kept], reading, line, cut.end_line, cut.rows, pieces[number].item, end)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """Records of joined payloads. `starts`: where each begins in the text; `spots`: where in the spool."""
 
     inner: Records
@@ -153,8 +152,7 @@ class Placed:
         return replace(self.place, offset=self.spots[number] + found.offset - self.starts[number], line=found.line)
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Struct, frozen=True):
     """The bytes of a damage as one record, which no contract accepts."""
 
     place: Place

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hotfire.source.spool.frames import MARKER_BYTES, Damage, Item, parse, torn
 
 _NAME = re.compile(rf"(\d{{20}})-([0-9a-f]{{{MARKER_BYTES * 2}}})\.segment")
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """One file: the spool's bytes from offset `base` to `end`."""
 
     path: Path
@@ -23,8 +25,7 @@ class Segment:
     marker: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Something of a spool that is not as it was written: in which file, from which of its bytes, how many, and what."""
 
     path: Path
@@ -96,6 +97,17 @@ def mended(segment: Segment) -> Segment:
     os.truncate(segment.path, end - segment.base)
     sync(segment.path)
     return replace(segment, end=end)
+
+
+def key_of(marker: bytes) -> str:
+    """What the places of a spool with this marker are called."""
+    return f"spool-{hashlib.sha256(marker).hexdigest()[:16]}"
+
+
+def written(folder: Path) -> int:
+    """The offset after the last byte of a spool that was written; 0 where there is no spool."""
+    segments = listing(folder)
+    return _sound(segments[-1], segments[-1].path.read_bytes())[1] if segments else 0
 
 
 def troubles(folder: Path) -> list[Trouble]:

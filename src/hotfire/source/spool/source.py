@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Part, Place, Position, Span
@@ -24,8 +26,7 @@ _BLOCK = 1 << 20
 _WITHIN_NS = 60_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolSettings:
+class SpoolSettings(Struct, frozen=True):
     """How pushed rows are read, and how many at once.
 
     Attributes:
@@ -39,8 +40,7 @@ class SpoolSettings:
     batch_bytes: int = 32 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolRead:
+class SpoolRead(Struct, frozen=True):
     """What one poll brought. `received_at_ns`: when the newest of it reached hotfire; None where that is damaged."""
 
     span: Span

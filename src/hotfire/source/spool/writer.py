@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hotfire.errors import OwnedElsewhere
 from hotfire.source.spool.frames import HEADER_BYTES, MARKER_BYTES, MOST_FACTS, Item, encoded
-from hotfire.source.spool.segments import create, listing, make, mended, opened, read
+from hotfire.source.spool.segments import create, key_of, listing, make, mended, opened, read
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
@@ -29,8 +29,7 @@ _sync = getattr(os, "fdatasync", os.fsync)
 _BLANK = b" \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolLimits:
+class SpoolLimits(Struct, frozen=True):
     """How large a spool may become.
 
     Attributes:
@@ -42,8 +41,7 @@ class SpoolLimits:
     max_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolState:
+class SpoolState(Struct, frozen=True):
     """A spool in numbers: bytes on disk, bytes that wait for a commit, payloads taken, and fsyncs that took them."""
 
     disk_bytes: int
@@ -59,8 +57,7 @@ def _begun() -> Future[None]:
     return future
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """Payloads that one fsync makes durable, and what their senders wait for."""
 
     payloads: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -88,7 +85,7 @@ class Spool:
         self._owned = _own(folder)
         found = listing(folder)
         marker = found[-1].marker if found else os.urandom(MARKER_BYTES)
-        self.key = f"spool-{hashlib.sha256(marker).hexdigest()[:16]}"
+        self.key = key_of(marker)
         self._segments = [*found[:-1], mended(found[-1])] if found else [create(folder, 0, marker)]
         self._file: BinaryIO | None = None
         self._filled = 0

@@ -26,8 +26,8 @@ SELECT hash, version, texts, entered_at_ns FROM hf_version WHERE stream = :strea
 ORDER BY entered_at_ns;
 
 -- name: heard
--- When rows last came from each asset of one stream, as they happened: clocks of event time, and of the wall.
-SELECT asset, clock_ns, heard_at_ns FROM hf_asset WHERE stream = :stream AND heard_at_ns IS NOT NULL ORDER BY asset;
+-- When rows last came from each asset of one stream, as they happened, by the wall clock.
+SELECT asset, heard_at_ns FROM hf_asset WHERE stream = :stream AND heard_at_ns IS NOT NULL ORDER BY asset;
 
 -- name: rules_entered
 -- The hashes of the rules of one stream, in the order in which they were entered.
@@ -40,6 +40,10 @@ SELECT alarm FROM hf_alarm WHERE stream = :stream;
 -- name: alarms_open
 -- The alarms of one stream that are not over.
 SELECT alarm FROM hf_alarm WHERE stream = :stream AND is_over = 0;
+
+-- name: alarms_of_rule
+-- The alarms of one rule about assets as a whole that are not over.
+SELECT alarm FROM hf_alarm WHERE stream = :stream AND rule = :rule AND channel = '' AND is_over = 0;
 
 -- name: alarms_named
 -- Some alarms whose id is in a range, which is how it begins.
@@ -81,10 +85,6 @@ WHERE a.stream = :stream AND e.at_ns IS NOT NULL ORDER BY a.alarm_id, e.number;
 -- The greatest event time of one stream; null where it has no rows.
 SELECT max(clock_ns) AS clock_ns FROM hf_asset WHERE stream = :stream;
 
--- name: alarm_action
--- What became of something that was asked of an alarm.
-SELECT state, refusal FROM hf_alarm_action WHERE action_id = :action_id;
-
 -- name: alarm_actions_pending
 -- What was asked of the alarms of one stream and has not been done yet, in the order of asking.
 SELECT action, point FROM hf_alarm_action
@@ -103,12 +103,19 @@ WHERE stream = :stream AND rule = :rule AND asset = :asset AND channel = :channe
 AND at_ns >= :since_ns AND at_ns <= :until_ns ORDER BY at_ns, id;
 
 -- name: notices
--- What waits to be told and what never will be, by target: since when, and the last trouble.
-SELECT target, CAST(sum(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS bigint) AS waiting,
+-- What waits to be told and what was given up since the target last took one, by target; since when, and the last trouble.
+SELECT o.target, CAST(sum(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS bigint) AS waiting,
        min(CASE WHEN state = 'pending' THEN created_at_ns END) AS since_ns,
-       CAST(sum(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END) AS bigint) AS given_up,
+       CAST(sum(CASE WHEN state = 'given_up' AND ended_at_ns > coalesce(sent_at_ns, 0) THEN 1 ELSE 0 END) AS bigint) AS given_up,
        max(CASE WHEN state <> 'sent' AND error <> '' THEN error END) AS error
-FROM hf_outbox GROUP BY target ORDER BY target;
+FROM hf_outbox o LEFT JOIN (
+    SELECT target, max(ended_at_ns) AS sent_at_ns FROM hf_outbox WHERE state = 'sent' GROUP BY target
+) s ON s.target = o.target
+GROUP BY o.target ORDER BY o.target;
+
+-- name: targets_due
+-- The targets for which notices wait whose next attempt is due.
+SELECT DISTINCT target FROM hf_outbox WHERE state = 'pending' AND next_at_ns <= :now_ns ORDER BY target;
 
 -- name: revisions
 -- The revisions of one stream's ledger of conditions after the first, which is the engine's own, in order.
