@@ -17,6 +17,7 @@ from hotfire.sql.duck import query
 from hotfire.sql.records import records
 from hotfire.testing.documents import Document
 from hotfire.testing.launches import later, made_up
+from hotfire.testing.replica import replica
 from hotfire.workspace.doctor import examine
 from hotfire.workspace.settings import load
 from hotfire.workspace.tables import tables
@@ -49,6 +50,17 @@ class Launches:
             contract = workspace.prepare(stream)
             self.counts = run(workspace.ingest_flow(contract, job_id, [str(file)])[0])
             return workspace.store.snapshots.last(stream, job_id)
+
+    def poll(self, plan: str, *, reconcile: bool = False) -> tuple[int, str | None]:
+        """One job over the API by that plan: how many requests it sent, and the kind of its snapshot."""
+        self.jobs += 1
+        with Workspace(load(self.folder, self.environment, {}), reconcile=reconcile) as workspace:
+            flow, _ = workspace.ingest_flow(workspace.prepare("launches"), f"job{self.jobs}")
+            run(flow)
+            row = workspace.store.snapshots.last("launches", f"job{self.jobs}")
+            assert workspace.asked is not None
+            assert workspace.asked.looked.plan == plan
+            return workspace.asked.calls, row and row["kind"]
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         with self.workspace() as workspace:
@@ -265,3 +277,26 @@ def test_the_real_records_of_2022_are_taken_whole(ws: Launches) -> None:
         "select total_launches, total_successful_launches as won, total_failed_launches as lost from launch_aggregations order by id"
     )
     assert rows == [{"total_launches": 193, "won": 178, "lost": 5}, {"total_launches": 194, "won": 179, "lost": 5}]
+
+
+def test_the_api_is_read_by_the_least_that_tells(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Initial, nothing new, incremental, compared as a whole: each change leaves a snapshot that says by which plan."""
+    for url in ("", request.getfixturevalue("new_store_url")()):
+        ws = Launches(tmp_path / f"ws{bool(url)}", url)
+        with replica(NOW, LATER) as server:
+            ws.environment["HOTFIRE_STREAMS__LAUNCHES__SOURCE__BASE_URL"] = server.url
+            assert ws.poll("initial") == (1, "initial")
+            for _ in range(3):
+                assert ws.poll("unchanged") == (1, None)
+            server.step()
+            assert ws.poll("incremental") == (2, "incremental")
+            assert ws.poll("unchanged") == (1, None)
+            assert ws.poll("reconcile", reconcile=True) == (1, "reconcile")
+            assert ws.poll("reconcile", reconcile=True) == (1, None)
+        rows = ws.sql("select kind, batch_size from launch_aggregations order by id")
+        assert [(one["kind"], one["batch_size"]) for one in rows] == [
+            ("initial", 60),
+            ("incremental", 4),
+            ("reconcile", 3),
+        ]
+        assert ws.sql("select count(*) as n from launches_history") == [{"n": 67}]
