@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from hotfire.sql.records import records
 from hotfire.testing.documents import Document
 from hotfire.testing.launches import later, made_up
 from hotfire.testing.replica import replica
+from hotfire.workspace.backup import back_up
 from hotfire.workspace.doctor import examine
+from hotfire.workspace.restore import restore
 from hotfire.workspace.settings import load
 from hotfire.workspace.tables import tables
 from hotfire.workspace.templates import create
@@ -45,6 +48,7 @@ class Launches:
         """One job over what a web API would answer; its row of the snapshot."""
         self.jobs += 1
         file, job_id = self.folder / "incoming" / f"{stream}-{self.jobs}.json", f"job{self.jobs}"
+        file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(found), encoding="utf-8")
         with self.workspace() as workspace:
             contract = workspace.prepare(stream)
@@ -300,3 +304,23 @@ def test_the_api_is_read_by_the_least_that_tells(tmp_path: Path, request: pytest
             ("reconcile", 3),
         ]
         assert ws.sql("select count(*) as n from launches_history") == [{"n": 67}]
+
+
+def test_a_backup_has_the_snapshots(ws: Launches, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Put back elsewhere, the rows of the snapshot, the queries and what writes both are there."""
+    ws.ingest(NOW["launches"])
+    with ws.workspace() as workspace:
+        back_up(workspace, tmp_path / "backup")
+    again = Launches(tmp_path / "again")
+    shutil.rmtree(again.folder)
+    again.folder.mkdir()
+    if ws.environment:
+        again.environment["HOTFIRE_STORE__URL"] = request.getfixturevalue("new_store_url")()
+        request.getfixturevalue("monkeypatch").setenv("HOTFIRE_STORE__URL", again.environment["HOTFIRE_STORE__URL"])
+    restore(tmp_path / "backup", again.folder)
+    assert again.sql("select total_launches, job_id from launch_aggregations") == [
+        {"total_launches": 60, "job_id": "job1"}
+    ]
+    assert len(again.sql("success_by_year")) == 5
+    again.jobs = 1
+    assert (again.ingest(LATER["launches"]) or {})["id"] == 2
