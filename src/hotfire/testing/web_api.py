@@ -122,7 +122,7 @@ class Asking(Struct):
         settings, fuse = self.settings, fuse or Fuse()
         shape = Shape([self.contract.column(name) for name in self.contract.key], settings.since, settings.planned)
         answers, book = fuse.wrap("answers", Answers(self.folder)), fuse.wrap("book", self.book)
-        looking = Looking(settings, shape, fuse.wrap("api", self.api()), answers, book)
+        looking = Looking(settings, shape, fuse.wrap("api", self.api()), answers, book, self.contract.hash)
         return RestSource(looking, self.clock, batch_rows=batch_rows, reconcile=reconcile)
 
 
