@@ -282,7 +282,7 @@ def test_a_backfill_killed_at_random_instants_changes_nothing(
 def test_polls_of_a_web_api_killed_at_random_instants_change_nothing(
     zygote: Zygote, bench: Path, kept_in: Bench
 ) -> None:
-    """The first list, what is newer, and a full comparison with a deletion: the digest is that of undisturbed polls."""
+    """The first list, what is newer, and a deletion: the digest is that of undisturbed polls, each change left a snapshot."""
     third = {"launches": [flight(0, success=False), *map(flight, [*range(1, 7), *range(8, 45)])]}
     story = [(flights(40), []), (flights(45), []), (third, ["--reconcile"])]
     with replica(flights(40)) as server:
@@ -299,6 +299,10 @@ def test_polls_of_a_web_api_killed_at_random_instants_change_nothing(
             assert zygote.order(do="command", argv=argv, folder=str(folder), out=str(folder / "balance")) == 0
             found = json.loads((folder / "balance").read_text())["streams"][0]
             assert (found["pending"], found["stored"], found.get("unread")) == (0, 50, None)
+            argv = ["sql", "select batch_seq, stored = batch_size as same from hf_ledger left join totals on arrival = id where stored > 0 or id is not null", "--json"]  # fmt: skip
+            assert zygote.order(do="command", argv=argv, folder=str(folder), out=str(folder / "totals")) == 0
+            snapshots = json.loads((folder / "totals").read_text())
+            assert [one["batch_seq"] for one in snapshots if one["same"]] == [one["batch_seq"] for one in snapshots]
             return str(json.loads((folder / "digest").read_text())["digest"])
 
         took: list[float] = []

@@ -94,10 +94,11 @@ class Snapshots:
             return None
 
         def read() -> Any:
-            if not self._connection.columns(one.table):
+            names = ", ".join(map(quoted, self._connection.columns(one.table)))
+            if not names:
                 return None
             found = self._connection.query(
-                f"SELECT * FROM {quoted(one.table)} WHERE job_id = ? ORDER BY id DESC LIMIT 1", [job_id]
+                f"SELECT {names} FROM {quoted(one.table)} WHERE job_id = ? ORDER BY id DESC LIMIT 1", [job_id]
             )
             return found.row(0, named=True) if found.height else None
 

@@ -127,7 +127,7 @@ class Asking(Struct):
 
 
 def write_workspace(folder: Path, url: str, store: str = "") -> None:
-    """A workspace with a stream of these launches.
+    """A workspace with a stream of these launches, and a snapshot of it, `totals`.
 
     Args:
         store: of PostgreSQL; empty: SQLite.
@@ -135,6 +135,9 @@ def write_workspace(folder: Path, url: str, store: str = "") -> None:
     contract = folder / "contracts" / FLIGHTS.stream / "v1.yaml"
     contract.parent.mkdir(parents=True)
     contract.write_text(_CONTRACT, "utf-8")
+    snapshot = folder / "snapshots" / "totals.sql"
+    snapshot.parent.mkdir()
+    snapshot.write_text(f"-- stream: {FLIGHTS.stream}\nselect count(*) as flights from {FLIGHTS.stream}\n", "utf-8")
     path = "/v4/launches"
     named = {"kind": "rest", "base_url": url, "list": path, "latest": f"{path}/latest", "query": f"{path}/query"}
     lines = [f'{name} = "{value}"\n' for name, value in {**named, "since": "date_utc", "planned": "upcoming"}.items()]

@@ -130,6 +130,7 @@ def test_every_change_leaves_one_snapshot(ws: Launches) -> None:
         dates = [one["date_utc"].replace(".000", "") for one in launches]
         assert (row["total_launches"], row["total_successful_launches"]) == (len(launches), sum(outcomes))
         assert row["total_failed_launches"] == len(outcomes) - sum(outcomes)
+        assert {name for name in row if not name.endswith("_date") and name != "updated_at"} == {*shown}
         assert row["success_rate"] == shown["success_rate"] == sum(outcomes) / len(outcomes)
         assert (row["earliest_launch_date"], row["latest_launch_date"]) == (min(dates), max(dates))
         assert row["total_launch_sites"] == 4
