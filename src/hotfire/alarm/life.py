@@ -17,6 +17,9 @@ ONE_LIFE_NS = 10 * 60 * 10**9
 """A condition that is raised again so much event time after it returned, and nobody took note, is another alarm."""
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class _Origin(Struct, frozen=True):
     """When and by whom something came about."""
 
@@ -38,7 +41,7 @@ def state_of(alarm: Alarm) -> AlarmState:
 
 def is_over(alarm: Alarm) -> bool:
     """Whether its life is over: the next condition of its rule, asset and channel is a new alarm."""
-    return state_of(alarm) == "NORMAL"
+    return alarm.acknowledged and not (alarm.active or alarm.latched or alarm.inhibited_by)
 
 
 def after_change(
@@ -185,5 +188,4 @@ def _with(alarm: Alarm, status: Status) -> Alarm:
 
 
 def _digest(*parts: str | int) -> str:
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hashlib.sha256(_JSON(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -6,6 +6,7 @@ Nothing here knows rules, times or names of people: `life` brings those in.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -106,6 +107,7 @@ def state_name(status: Status) -> AlarmState:
     return "NORMAL" if status.acknowledged else "RTN_UNACK"
 
 
+@cache
 def follow(status: Status, signal: Signal) -> tuple[Status, tuple[EventName, ...]]:
     """What rows make of a status, and what is recorded of it. A signal that says nothing new changes nothing."""
     row = next((row for row in ROWS if row.fits(status, signal)), None)

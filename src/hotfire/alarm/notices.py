@@ -104,7 +104,6 @@ class Happened(Struct, frozen=True):
         number: counts the events of the alarm.
         received_at_ns: wall clock: when the rows that brought it about were received, or a person asked for it.
         told: targets that have a notice of this alarm already.
-        silenced: people are told of its cause, by another alarm.
     """
 
     event: AlarmEvent
@@ -112,7 +111,6 @@ class Happened(Struct, frozen=True):
     number: int
     received_at_ns: int
     told: Collection[str] = ()
-    silenced: bool = False
 
 
 def notices(happened: Happened, routing: Routing) -> list[Notice]:
@@ -121,7 +119,7 @@ def notices(happened: Happened, routing: Routing) -> list[Notice]:
     A route that matches is told of the beginning of an alarm, of its growing worse, and of its being heard again where it
     is still active and nobody has acknowledged it. Of everything else only who was told of the alarm before.
     """
-    if happened.silenced or _is_silent(happened) or _is_past(happened, routing) or _is_maintained(happened, routing):
+    if _is_silent(happened) or _is_past(happened, routing) or _is_maintained(happened, routing):
         return []
     return [_notice(happened, route.name, routing.workspace) for route in routing.routes if _concerns(happened, route)]
 

@@ -114,15 +114,14 @@ class _Alarms(Struct):
         number = self.numbers.get(after.alarm_id, 0)
         for event in events:
             number += 1
-            cause = cause_of(event, after, self._around(event, after.asset))
-            is_told = tells(event, before) and cause is None
-            if not is_told and tells(event, before):
-                after = untold(after, before, cause)
-            told = self.told.setdefault(after.alarm_id, set())
-            happened = Happened(event, after, number, self.received_at_ns, told, silenced=not is_told)
-            sent = notices(happened, self.routing)
-            told.update(one.target for one in sent)
-            self.outbox += sent
+            is_told = tells(event, before)
+            if is_told and (cause := cause_of(event, after, self._around(event, after.asset))) is not None:
+                is_told, after = False, untold(after, before, cause)
+            if is_told and self.routing.routes:
+                told = self.told.setdefault(after.alarm_id, set())
+                sent = notices(Happened(event, after, number, self.received_at_ns, told), self.routing)
+                told.update(one.target for one in sent)
+                self.outbox += sent
             self.events.append((event, number))
         self._hold(after, number)
         self.changed[after.alarm_id] = None

@@ -145,7 +145,7 @@ class OperationalStore(Transactions):
             shard,
             epoch,
             committed_seq,
-            {place.key: place for place in self._places(stream, shard)},
+            {place.key: place for place in self.places(stream, shard)},
             msgspec.json.decode(unfinished, type=Plan) if unfinished else None,
         )
 
@@ -397,7 +397,8 @@ class OperationalStore(Transactions):
     def _standing(self, stream: str, shard: str) -> dict[str, Any]:
         return self.query("shards", stream=stream).filter(pl.col("shard") == shard).row(0, named=True)
 
-    def _places(self, stream: str, shard: str) -> Iterator[Place]:
+    def places(self, stream: str, shard: str) -> Iterator[Place]:
+        """Where reading goes on."""
         for row in self.query("places", stream=stream, shard=shard).rows(named=True):
             facts = msgspec.json.decode(row["facts"])
             yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)

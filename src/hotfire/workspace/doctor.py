@@ -22,6 +22,7 @@ from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
 from hotfire.workspace.references import references_seen
 from hotfire.workspace.snapshots import snapshots
+from hotfire.workspace.spools import forgotten_pipes, spools_seen
 from hotfire.workspace.watchers import notices_seen, rules_seen, source_seen, warning_count
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def examine(workspace: Workspace, vitals: Vitals) -> Iterator[Looked]:
         return
     idle = _owner(workspace)
     yield idle
-    yield from (Looked(*seen) for seen in notices_seen(workspace))
+    yield from (
+        Looked(*seen) for seen in (*notices_seen(workspace), *spools_seen(workspace, idle="idle" in idle.detail))
+    )
     for contract in contracts:
         try:
             yield from (Looked(*seen) for seen in rules_seen(workspace, contract))
@@ -88,6 +91,9 @@ def repair(workspace: Workspace, job_id: str) -> Iterator[str]:
     workspace.store.jobs.bury()
     for stream in workspace.settings.streams:
         yield from _mended(workspace, stream, job_id)
+    for path in forgotten_pipes(workspace):
+        path.unlink()
+        yield f"removed {path}: the run that it was piped to was killed before it began"
 
 
 def _mended(workspace: Workspace, stream: str, job_id: str) -> Iterator[str]:

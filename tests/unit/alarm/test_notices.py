@@ -188,11 +188,6 @@ def test_the_end_is_told_to_those_who_heard_the_beginning() -> None:
     assert told(happened("CLEARED", told={"lab", "ops"}), routing) == ["ops", "lab"]
 
 
-def test_one_notice_for_one_cause() -> None:
-    """An alarm whose cause is told by another one is silent."""
-    assert told(happened(silenced=True)) == []
-
-
 @pytest.mark.parametrize(
     ("window", "silent"),
     [

@@ -188,6 +188,16 @@ def test_a_full_comparison_finds_what_is_gone(stream: Stream, server: Replica) -
     assert len(stream.poll(reconcile=True)[2]) == 39
 
 
+def test_the_latest_may_be_gone(stream: Stream, server: Replica) -> None:
+    """Until everything is compared it goes back, which makes no sense; after that the one before it is the latest."""
+    stream.poll()
+    stream.poll()
+    server.step({"launches": [*map(flight, range(39))]})
+    assert stream.poll()[0] == "fallback"
+    assert stream.poll(reconcile=True)[2][-1:] == ["-f040"]
+    assert stream.poll() == ("unchanged", 1, [])
+
+
 def test_too_much_that_is_gone_is_not_deleted(stream: Stream, server: Replica) -> None:
     """More than a twentieth: the records are taken, nothing is deleted, and it is said until it is over."""
     stream.poll()
