@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+from launches import ours, served, theirs
+
 from hotfire.testing.postgres import PostgresServer, binaries
 
 HERE = Path(__file__).parent
@@ -62,10 +64,11 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _generate(folder, options.rows, options.wide_rows)
     lines = []
-    for case in CASES:
-        if not options.cases or case.name in options.cases:
-            lines.append(_measure(case, folder, options.runs))
-            print(lines[-1], flush=True)
+    with served(folder):
+        for case in CASES:
+            if not options.cases or case.name in options.cases:
+                lines.append(_measure(case, folder, options.runs))
+                print(lines[-1], flush=True)
     if not options.cases:
         (HERE / "RESULTS.md").write_text(_report(lines, options), encoding="utf-8")
     if not options.keep:
@@ -249,6 +252,30 @@ CASES = (
         "<= 2",
         _ingest("fleet", "events", "events-205.jsonl"),
         _pydantic("events-205.jsonl"),
+        faster=False,
+    ),
+    Case(
+        "launches-initial",
+        "200 launches from a web API on loopback, process start to commit; baseline httpx + pydantic + sqlite3",
+        "<= 2, aim 1.5; < 1.2 s",
+        ours("now"),
+        theirs("now"),
+        faster=False,
+    ),
+    Case(
+        "launches-unchanged",
+        "the same, nothing new",
+        "<= 2, aim 1.5; < 0.5 s",
+        ours("now", "now"),
+        theirs("now", "now"),
+        faster=False,
+    ),
+    Case(
+        "launches-incremental",
+        "the same, two of them over, two new",
+        "<= 2, aim 1.5; < 0.6 s",
+        ours("now", "later"),
+        theirs("now", "later"),
         faster=False,
     ),
     Case(

@@ -47,10 +47,7 @@ Position = Mapping[str, Place]
 
 
 class Part(Struct, frozen=True):
-    """A half-open interval [place.offset, end) of one place, with the number of records in it.
-
-    `facts` are those of the place that change with the part.
-    """
+    """A half-open interval [place.offset, end) of one place, its number of records, and the facts that change with it."""
 
     place: Place
     end: int
@@ -161,6 +158,7 @@ class Decoded(Struct, frozen=True):
             `path#2`: each value stands in every one whose form it fits, and has a fault where it fits none.
         faults: form and type: `row.parse`, `row.encoding`, `<column>.type`; by record number, then field.
         coerced: (row_no, column, the value as written) of numbers and booleans that were written as text.
+        deleted: `row_no` and key of records that say that an entity is gone, which the frame does not have.
         written: the value under a path of one record as the source wrote it, text without its quotes; None where
             the record has none. Asked for faulty records only: it reads the record anew.
     """
@@ -169,6 +167,7 @@ class Decoded(Struct, frozen=True):
     faults: list[Fault]
     coerced: list[tuple[int, str, str]] = field(default_factory=list)
     written: Callable[[int, str], str | None] | None = None
+    deleted: pl.DataFrame | None = None
 
 
 class Verdict(Struct, frozen=True):
@@ -176,7 +175,8 @@ class Verdict(Struct, frozen=True):
 
     Attributes:
         rows: accepted, canonical: `row_no`, the contract's storage columns (instants as int64 `<name>_ns`),
-            `corrected` (Boolean), `unknown_fields` (String, null where there were none).
+            `corrected` (Boolean), `unknown_fields` (String, null where there were none); `deleted` (Boolean) where some
+            are deletions, of which only the key is known.
         rejected: every fault of every rejected record, by record number.
         corrections: values that were nulled, clamped or coerced.
     """
@@ -234,6 +234,7 @@ class Outcome(Struct, frozen=True):
         repaired: quarantine ids that this repair moved, with their new fate.
         retried: quarantine ids that this repair tried in vain, with the faults they show now.
         watched: what the rules make of the rows.
+        inserted: so many rows are the first version of an entity, or the first after its deletion.
     """
 
     plan: Plan
@@ -246,6 +247,7 @@ class Outcome(Struct, frozen=True):
     repaired: Mapping[int, str] = field(default_factory=dict)
     retried: Mapping[int, tuple[Fault, ...]] = field(default_factory=dict)
     watched: Watched = field(default_factory=Watched)
+    inserted: int = 0
 
 
 class Clearing(Struct, frozen=True):

@@ -20,7 +20,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("tutorial.md")), *sorted(DOCS.glob("how-to/*.md")), *sorted(DOCS.glob("concepts/*.md"))]
-EXAMPLES = sorted([*ROOT.glob("examples/*.sh"), *ROOT.glob("examples/*.py")])
+EXAMPLES = sorted({*ROOT.glob("examples/*.sh"), *ROOT.glob("examples/*.py")} - {*ROOT.glob("examples/prefect_*")})
+"""Those that need nothing else; `tests/e2e/test_prefect.py` runs the others."""
 README = (ROOT / "README.md").read_text("utf-8")
 TOUR = README.partition("\n## A tour\n")[2].partition("\n## ")[0]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from msgspec.structs import replace
 from hotfire.clock import iso
 from hotfire.engine.flow import judged, plan_of
 from hotfire.engine.loop import run as run_engine
+from hotfire.source.spool.writer import Spool
 from hotfire.store.sqlite_connection import SqliteConnection
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.sources import ListSource
@@ -29,7 +32,7 @@ Run = Callable[..., Any]
 def interrupt(folder: Path, place: Path) -> None:
     """Leave what a process leaves that is killed after planning a batch and before committing it."""
     with Workspace(load(folder, {}, {})) as workspace:
-        workspace.store.start_job("killed", "ingest", "events")
+        workspace.store.jobs.start("killed", "ingest", "events")
         contract = workspace.prepare("events")
         flow, source = workspace.ingest_flow(contract, "killed", [str(place)])
         checkpoint = workspace.store.open("events", "live")
@@ -297,6 +300,63 @@ def test_clocks_that_are_wrong_are_told_with_what_to_do(run: Run, make: Any, fle
     assert events["live_rows"] == 900
     assert events["p95_ms"] == 1200.0
     assert events["received_to_committed_ms"] == {"p50": 1000.0, "p95": 1000.0, "p99": 1000.0}
+
+
+def push(folder: Path, stream: str, *payloads: bytes) -> Path:
+    """Leave pushed rows as a server leaves them that was killed; their spool."""
+    spool_folder = folder / "data" / "spool" / "http" / stream
+    with closing(Spool(spool_folder, ManualClock())) as spool:
+        for payload in payloads:
+            done = spool.append(payload)
+            assert done is not None
+            done.result(10)
+    return spool_folder
+
+
+def test_pushed_rows_that_wait_or_are_damaged_are_told(run: Run, make: Any, fleet: Path) -> None:
+    """What waits for the next run is well; rows of a stream that is gone, and damage on disk, are said with what to do."""
+    lines = b"\n".join(make.dirty(20)) + b"\n"
+    push(fleet, "events", lines)
+    push(fleet, "gone", lines)
+    said = {one["name"]: one for one in run("doctor", "--json", cwd=fleet).document["checks"]}
+    assert said["spool/events"]["ok"]
+    assert "bytes wait for the next `hotfire up`" in said["spool/events"]["detail"]
+    assert not said["spool/gone"]["ok"]
+    assert "[streams.gone.source]" in said["spool/gone"]["do"]
+    assert run("ingest", "events", "--json", cwd=fleet).document["received"] == 20
+    shutil.rmtree(fleet / "data" / "spool" / "http" / "gone")
+    looked = run("doctor", "--json", cwd=fleet)
+    assert (looked.code, checks(looked)["spool/events"]) == (0, True)
+    assert "nothing waits" in run("doctor", cwd=fleet).out
+    (segment,) = push(fleet, "events", lines).glob("*.segment")
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-10] + b"##########")
+    (one,) = [one for one in run("doctor", "--json", cwd=fleet).document["checks"] if one["name"] == "spool/events"]
+    assert not one["ok"]
+    assert "the checksum does not match" in one["detail"]
+
+
+def test_what_a_pipe_has_left_is_removed(run: Run, make: Any, fleet: Path) -> None:
+    """A run that was killed before its first plan leaves a file that nobody goes on with; one that began is gone on with."""
+    lines = b"\n".join(make.dirty(100)) + b"\n"
+    place = fleet / "data" / "spool" / f"stdin-{hashlib.sha256(lines).hexdigest()[:32]}-1"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(lines)
+    looked = run("doctor", cwd=fleet)
+    assert (looked.code, "1 file (" in looked.out) == (0, True)
+    assert "was killed before it began" in run("doctor", "--repair", cwd=fleet).out
+    assert not place.exists()
+    os.mkfifo(fleet / "pipe")
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit((fleet / "pipe").write_bytes, lines)
+        interrupt(fleet, fleet / "pipe")
+        writing.result(10)
+    place.write_bytes(lines)
+    assert "file (" not in run("doctor", cwd=fleet).out
+    run("doctor", "--repair", cwd=fleet)
+    assert list(place.parent.glob("stdin-*")) == []
+    counted = run("balance", "events", "--json", cwd=fleet).document["streams"][0]
+    assert (counted["received"], counted["balanced"]) == (100, True)
 
 
 def test_how_long_live_rows_take_is_told_while_they_come(run: Run, make: Any, fleet: Path, up: Any) -> None:

@@ -18,7 +18,9 @@ import pytest
 
 from hotfire.contract.model import Contract, dump
 from hotfire.source.files import FileSource
+from hotfire.testing.replica import replica
 from hotfire.testing.stand import Stand
+from hotfire.testing.web_api import FLIGHTS, flight, flights
 from hotfire.workspace.contracts import contract_texts, load_contract
 
 CRASHES = int(os.environ.get("HOTFIRE_CRASHES", "100"))
@@ -275,3 +277,56 @@ def test_a_backfill_killed_at_random_instants_changes_nothing(
         assert (found.differences, found.unread, found.pending) == ([], [], 0)
         assert stand.replay().difference is None
         shutil.rmtree(here["folder"])
+
+
+def test_polls_of_a_web_api_killed_at_random_instants_change_nothing(
+    zygote: Zygote, bench: Path, kept_in: Bench
+) -> None:
+    """The first list, what is newer, and a full comparison with a deletion: the digest is that of undisturbed polls."""
+    third = {"launches": [flight(0, success=False), *map(flight, [*range(1, 7), *range(8, 45)])]}
+    story = [(flights(40), []), (flights(45), []), (third, ["--reconcile"])]
+    with replica(flights(40)) as server:
+
+        def polled(folder: Path, poll: Callable[..., object]) -> str:
+            make_flights(folder, server.url, kept_in.new_url() if folder.name != "calm" else "")
+            for snapshot, words in story:
+                server.step(snapshot)
+                argv = ["ingest", "flights", "--batch-rows", "20", "--json", *words]
+                poll(do="command", argv=argv, folder=str(folder), out=str(folder / "out"))
+            argv = ["digest", "flights", "--json"]
+            assert zygote.order(do="command", argv=argv, folder=str(folder), out=str(folder / "digest")) == 0
+            argv = ["balance", "flights", "--reread", "--json"]
+            assert zygote.order(do="command", argv=argv, folder=str(folder), out=str(folder / "balance")) == 0
+            found = json.loads((folder / "balance").read_text())["streams"][0]
+            assert (found["pending"], found["stored"], found.get("unread")) == (0, 50, None)
+            return str(json.loads((folder / "digest").read_text())["digest"])
+
+        took: list[float] = []
+        digest = polled(bench / "calm", lambda **order: took.append(undisturbed(zygote, **order)))
+        number = 0
+        while zygote.kills < CRASHES * kept_in.share / 8:
+            number += 1
+            chance, folder = random.Random(f"polls {number}"), bench / f"{number}"
+            assert digest == polled(folder, lambda **order: killed_until_done(zygote, chance, max(took), **order))  # noqa: B023
+            shutil.rmtree(folder)
+
+
+def make_flights(folder: Path, api: str, store: str) -> None:
+    """A workspace with the stream of launches that a replica serves."""
+    (folder / "contracts" / "flights").mkdir(parents=True)
+    columns = "\n".join(
+        f"      - {{name: {one.name}, logicalType: {one.type}, required: {str(one.required).lower()}"
+        + (", primaryKey: true}" if one.name in FLIGHTS.key else "}")
+        for one in FLIGHTS.columns
+    )
+    (folder / "contracts" / "flights" / "v1.yaml").write_text(
+        "apiVersion: v3.1.0\nkind: DataContract\nid: flights\nversion: 1.0.0\nstatus: active\nschema:\n"
+        "  - name: flights\n    logicalType: object\n"
+        "    customProperties: [{property: hotfire.kind, value: entity}]\n"
+        f"    properties:\n{columns}\n"
+    )
+    (folder / "hotfire.toml").write_text(
+        (f'[store]\nurl = "{store}"\n\n' if store else "")
+        + f'[streams.flights.source]\nkind = "rest"\nbase_url = "{api}"\nlist = "/v4/launches"\n'
+        'latest = "/v4/launches/latest"\nquery = "/v4/launches/query"\nsince = "date_utc"\nplanned = "upcoming"\n'
+    )

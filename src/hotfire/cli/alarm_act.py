@@ -48,7 +48,7 @@ def _commented(body: Body) -> Body:
 
 def _reasoned(body: Body) -> Body:
     """A reason, for what makes an alarm silent."""
-    return click.option("--reason", required=True, metavar="TEXT", help="Why; others will ask.")(body)
+    return click.option("--reason", "comment", required=True, metavar="TEXT", help="Why; others will ask.")(body)
 
 
 @click.command(cls=Command)
@@ -77,7 +77,7 @@ def ack(alarm: str | None, by: str | None, comment: str, *, every: bool, **only:
 @_named
 @click.option("--for", "lasts", required=True, metavar="TIME", help="How long, as in 15m, 2h or '15 min'.")
 @_reasoned
-def shelve(alarm: str, by: str | None, lasts: str, reason: str) -> Answer:
+def shelve(alarm: str, by: str | None, lasts: str, comment: str) -> Answer:
     """Keep an alarm silent for a while: 24 h at most, unless alarms.max_shelve says otherwise.
 
     Its condition is followed meanwhile. When the time is over it is heard again, if there is still something to hear.
@@ -86,55 +86,33 @@ def shelve(alarm: str, by: str | None, lasts: str, reason: str) -> Answer:
     if not 0 < for_ns <= most_ns:
         what = f"--for {lasts}: a shelve lasts more than nothing, and at most {settings_of().alarms.max_shelve}."
         raise UserError(what, "To keep it silent for as long as it takes: suppress, or out-of-service.")
-    return _one("shelve", alarm, by, reason, for_ns)
+    return _one("shelve", alarm, by, comment, for_ns)
 
 
-@click.command(cls=Command)
-@_named
-@_commented
-def unshelve(alarm: str, by: str | None, comment: str) -> Answer:
-    """Let an alarm be heard again before its shelve ends."""
-    return _one("unshelve", alarm, by, comment)
+def _doing(what: ActionName, said: Callable[[Any], Any], does: str) -> click.Command:
+    """A command that does one thing to one alarm."""
+
+    @click.command(what.replace("_", "-"), cls=Command, help=does)
+    @_named
+    @said
+    def done(alarm: str, by: str | None, comment: str) -> Answer:
+        return _one(what, alarm, by, comment)
+
+    return done
 
 
-@click.command(cls=Command)
-@_named
-@_reasoned
-def suppress(alarm: str, by: str | None, reason: str) -> Answer:
-    """Keep an alarm silent by design: it says nothing new as things are, until somebody lifts that."""
-    return _one("suppress", alarm, by, reason)
-
-
-@click.command(cls=Command)
-@_named
-@_commented
-def unsuppress(alarm: str, by: str | None, comment: str) -> Answer:
-    """Lift a suppression."""
-    return _one("unsuppress", alarm, by, comment)
-
-
-@click.command("out-of-service", cls=Command)
-@_named
-@_reasoned
-def out_of_service(alarm: str, by: str | None, reason: str) -> Answer:
-    """Take an alarm out of service: its sensor or asset is being worked on."""
-    return _one("out_of_service", alarm, by, reason)
-
-
-@click.command("return", cls=Command)
-@_named
-@_commented
-def back(alarm: str, by: str | None, comment: str) -> Answer:
-    """Give an alarm that was out of service back to service."""
-    return _one("return", alarm, by, comment)
-
-
-@click.command(cls=Command)
-@_named
-@_commented
-def reset(alarm: str, by: str | None, comment: str) -> Answer:
-    """Let go of a latched alarm whose condition has returned."""
-    return _one("reset", alarm, by, comment)
+unshelve = _doing("unshelve", _commented, "Let an alarm be heard again before its shelve ends.")
+suppress = _doing(
+    "suppress",
+    _reasoned,
+    "Keep an alarm silent by design: it says nothing new as things are, until somebody lifts that.",
+)
+unsuppress = _doing("unsuppress", _commented, "Lift a suppression.")
+out_of_service = _doing(
+    "out_of_service", _reasoned, "Take an alarm out of service: its sensor or asset is being worked on."
+)
+back = _doing("return", _commented, "Give an alarm that was out of service back to service.")
+reset = _doing("reset", _commented, "Let go of a latched alarm whose condition has returned.")
 
 
 def _one(what: ActionName, alarm: str, by: str | None, comment: str, for_ns: int | None = None) -> Answer:
@@ -210,5 +188,8 @@ def _lines(what: ActionName, who: str, came: Sequence[Came]) -> Iterator[str]:
     waits = sum(one.status == "pending" for one in came)
     if waits:
         yield f"The process that owns the store has not taken {counted(waits, 'action')} within 5 s. It will: nothing is lost."
-    if len(came) == 1 and came[0].alarm and came[0].state != "NORMAL":
-        yield f"Next: {hint(f'alarm show {came[0].alarm.alarm_id}')}"
+    if len(came) > 1:
+        yield f"{counted(sum(one.status == 'done' for one in came), 'alarm')} {_DONE[what]} by {printable(who)}"
+    elif came and came[0].alarm and came[0].state != "NORMAL":
+        follows = "reset" if came[0].state == "LATCH_ACK" else "show"
+        yield f"Next: {hint(f'alarm {follows} {came[0].alarm.alarm_id}')}"

@@ -10,9 +10,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hotfire.cli.command import Command
-from hotfire.cli.ingest import Tally
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, table
+from hotfire.cli.place import from_places
+from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
@@ -32,15 +33,7 @@ _COUNTED = ("received", *FATES, "corrected", "late")
 
 @click.command(cls=Command)
 @click.argument("stream", shell_complete=complete_stream)
-@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    type=click.Path(),
-    metavar="PLACE...",
-    help="Files, folders or patterns. Else the stream's source in hotfire.toml.",
-)
+@from_places("Files, folders or patterns. Else the stream's source in hotfire.toml.")
 @click.option("--since", metavar="ISO", help="Only rows from this event time on.")
 @click.option("--until", metavar="ISO", help="Only rows before this event time.")
 @click.option("--rate", type=click.IntRange(1), metavar="ROWS_S", help="At most so many rows a second.")

@@ -10,6 +10,7 @@ import click
 from hotfire.cli.command import Command
 from hotfire.cli.instant import bound_ns
 from hotfire.cli.output import Answer
+from hotfire.cli.place import from_places
 from hotfire.cli.workspace import complete_stream, settings_of
 
 if TYPE_CHECKING:
@@ -23,15 +24,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(cls=Command)
 @click.argument("rules", type=_FILE)
-@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    type=click.Path(),
-    metavar="PLACE...",
-    help="Files, folders or patterns; `-` is standard input. Else the stream's history, from store and lake.",
-)
+@from_places("Files, folders or patterns; `-` is standard input. Else the stream's history, from store and lake.")
 @click.option("--stream", default="", shell_complete=complete_stream, help="Else the one that the rules are for.")
 @click.option("--since", metavar="ISO", help="Only rows from this event time on.")
 @click.option("--until", metavar="ISO", help="Only rows before this event time.")

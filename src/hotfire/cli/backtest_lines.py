@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hotfire.alarm.compare import Difference
     from hotfire.engine.backtest import Backtest
     from hotfire.engine.labels import Score
-    from hotfire.engine.traces import Trace
+    from hotfire.engine.traces import Trace, Traces
     from hotfire.findings import Condition
     from hotfire.workspace.backtests import Tried
 
@@ -39,12 +39,9 @@ def lines(
         yield from _scored(scored)
     if changed is not None:
         yield click.style(f"v{came.files[1].version} -> v{file.version}: {changed.summary}", bold=True)
-        marked = [("+", one, one.severity) for one in changed.added]
-        marked += [("-", one, one.severity) for one in changed.removed]
-        marked += [("~", one, f"{before.severity} -> {one.severity}") for before, one in changed.changed]
+        yield from changed_lines(changed, came.traces)
     else:
-        marked = [(" ", one, one.severity) for one in found.conditions]
-    yield from _conditions(came, marked)
+        yield from _conditions([(" ", one, one.severity) for one in found.conditions], came.traces)
     for problem in came.problems:
         yield f"Not read: {problem.what} {problem.do}".rstrip()
     number, most = new
@@ -91,14 +88,22 @@ def _scored(scored: Score) -> Iterator[str]:
     yield f"{counted(len(scored.false_alarms), 'false alarm')}{hourly}"
 
 
-def _conditions(came: Tried, marked: Sequence[tuple[str, Condition, str]]) -> Iterator[str]:
+def changed_lines(changed: Difference, traces: Traces | None = None) -> Iterator[str]:
+    """The conditions that are new, gone, or of another severity."""
+    marked = [("+", one, one.severity) for one in changed.added]
+    marked += [("-", one, one.severity) for one in changed.removed]
+    marked += [("~", one, f"{before.severity} -> {one.severity}") for before, one in changed.changed]
+    return _conditions(marked, traces)
+
+
+def _conditions(marked: Sequence[tuple[str, Condition, str]], traces: Traces | None) -> Iterator[str]:
     from hotfire.clock import iso
 
     for mark, one, severity in marked[:_SHOWN]:
         lasts = "still" if one.returned_at_ns is None else _seconds((one.returned_at_ns - one.raised_at_ns) / 1e9)
         said = f"{mark} {iso(one.raised_at_ns)}  {one.asset}  {one.rule}  {severity}  {lasts}"
         yield click.style(f"{said}  {printable(one.message, 90)}".rstrip(), fg=_COLOURS.get(mark))
-        trace = came.traces.around(one) if came.traces else None
+        trace = traces.around(one) if traces else None
         if trace is not None and any(value is not None for value in trace.values):
             yield f"    {sparkline(trace)}"
     if len(marked) > _SHOWN:

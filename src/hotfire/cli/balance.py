@@ -37,7 +37,7 @@ def balance(stream: str | None, *, reread: bool) -> Answer:
         with store.steady():
             for name in names:
                 contract = workspace.contract_in_use(name)
-                source = workspace.files(contract, ["-", *_places(settings, name)]) if reread else None
+                source = workspace.rereading(contract) if reread else None
                 only = settings.stream(name).lake_only
                 found.append(recount(contract, store, lake, lake_only=only, source=source, upto=upto[name]))
     balanced = all(one.balanced for one in found)
@@ -82,11 +82,6 @@ def _digest_of_replay(settings: Settings, stream: str | None, replay_id: str) ->
 def chosen(settings: Settings, stream: str | None) -> Sequence[str]:
     """The stream that was named, or all of the workspace. UserError where there is none of that name."""
     return [settings.stream(stream).name] if stream else list(settings.streams)
-
-
-def _places(settings: Settings, stream: str) -> list[str]:
-    """Where a file may be that was renamed since it was read."""
-    return [settings.absolute(path) for path in settings.stream(stream).source.path]
 
 
 def _received(one: Balance) -> int:

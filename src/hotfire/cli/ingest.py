@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct, field
 
 from hotfire.cli.alarm import told_document, told_lines
 from hotfire.cli.command import Command
-from hotfire.cli.output import FATES, Answer, counted, equation, hint, marks, printable
-from hotfire.cli.place import shown_place
+from hotfire.cli.output import Answer, counted, equation, hint, marks, printable
+from hotfire.cli.place import from_places, shown_place
+from hotfire.cli.polled import asked, check_reconcile, versions
+from hotfire.cli.polled import lines as polled_lines
+from hotfire.cli.tally import Tally
 from hotfire.cli.workspace import complete_stream, settings_of
 from hotfire.findings import SEVERITIES
 
@@ -25,32 +27,32 @@ if TYPE_CHECKING:
     from hotfire.engine.loop import Pace
     from hotfire.errors import UserError
     from hotfire.notify.outbox import Standing
-    from hotfire.rows import Counts, Fault, Outcome, Rejected
+    from hotfire.rows import Fault, Outcome, Rejected
     from hotfire.source.several import Several
     from hotfire.workspace.rules import Rules
     from hotfire.workspace.wiring import Workspace
 
 _SHOWN = 6
 _LOOK_S = 0.25
-_COUNTED = ("received", *FATES, "corrected", "late")
+_MARKED = {"id", "job_id", "kind", "batch_size", "updated_at"}
 
 
 @click.command(cls=Command)
 @click.argument("stream", shell_complete=complete_stream)
-@click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    type=click.Path(),
-    metavar="PLACE...",
-    help="Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.",
-)
+@from_places("Files, folders or patterns; `-` is standard input. Else the stream's source in hotfire.toml.")
 @click.option("--follow", is_flag=True, help="Go on with new files and rows until Ctrl-C.")
+@click.option("--reconcile", is_flag=True, help="Of a web API: compare everything, and find what is gone.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
 @click.option("--batch-rows", type=click.IntRange(1), help="Rows a batch, at most.")
-def ingest(
-    stream: str, more: tuple[str, ...], places: tuple[str, ...], batch_rows: int | None, *, follow: bool, dry_run: bool
+def ingest(  # noqa: PLR0913 - one for each option
+    stream: str,
+    more: tuple[str, ...],
+    places: tuple[str, ...],
+    batch_rows: int | None,
+    *,
+    follow: bool,
+    reconcile: bool,
+    dry_run: bool,
 ) -> Answer:
     """Take a stream's records through its contract into the tables.
 
@@ -66,8 +68,9 @@ def ingest(
     from hotfire.workspace.wiring import Workspace
 
     settings = settings_of({"engine.batch_rows": batch_rows} if batch_rows else {})
-    settings.stream(stream)
-    with Workspace(settings, dry_run=dry_run) as workspace, job(workspace, "ingest", stream) as one:
+    check_reconcile(settings.stream(stream), [*places, *more], reconcile=reconcile)
+    whole = Workspace(settings, dry_run=dry_run, reconcile=reconcile)
+    with whole as workspace, job(workspace, "ingest", stream) as one:
         contract = workspace.prepare(stream)
         sources: list[Several] = []
         planned = workspace.store.query("unfinished_plans", stream=stream).rows(named=True)
@@ -127,53 +130,6 @@ def _told(one: Job) -> Mapping[str, Standing]:
     return tell(one.workspace, lambda: one.log)
 
 
-class Tally(Struct):
-    """What the batches of one run came to.
-
-    Attributes:
-        unfinished: batch numbers that an interrupted run left planned.
-        finished: sentences about those that this run has committed.
-        checks: rejected records by check; a record counts once in each that it broke.
-        examples: by check, the first record that broke it.
-        first: batch and record number of the first rejected record.
-        cleared: rows that retention took out of the store.
-        raised: severities of the conditions that were raised.
-    """
-
-    unfinished: Sequence[int] = ()
-    counts: Counts | None = None
-    checks: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, tuple[Fault, Rejected]] = field(default_factory=dict)
-    finished: list[str] = field(default_factory=list)
-    first: tuple[str, int, int] | None = None
-    cleared: int = 0
-    raised: list[str] = field(default_factory=list)
-
-    def add(self, outcome: Outcome) -> None:
-        """Count one batch."""
-        plan = outcome.plan
-        if plan.batch_seq in self.unfinished:
-            what = f"repair of {outcome.counts.moved:,} rows" if plan.repair else f"{plan.span.rows:,} records"
-            self.finished.append(f"finished batch {plan.batch_seq}, which was interrupted: {what}")
-        if plan.repair:
-            return
-        self.raised += [one.condition.severity for one in outcome.watched.changes if one.what == "raised"]
-        self.counts = outcome.counts if self.counts is None else self.counts + outcome.counts
-        for row in outcome.rejected:
-            self.first = self.first or (plan.shard, plan.batch_seq, row.row_no)
-            for check, fault in {fault.check: fault for fault in reversed(row.faults)}.items():
-                self.checks[check] = self.checks.get(check, 0) + 1
-                self.examples.setdefault(check, (fault, row))
-
-    def numbers(self) -> dict[str, int]:
-        """The equation and the marks."""
-        return {name: getattr(self.counts, name) if self.counts else 0 for name in _COUNTED}
-
-    def top(self) -> dict[str, int]:
-        """Checks, most broken first."""
-        return dict(sorted(self.checks.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _summary(
     one: Job, contract: Contract, tally: Tally, source: Several, told: Mapping[str, Standing], *, dry_run: bool
 ) -> Answer:
@@ -181,6 +137,8 @@ def _summary(
     troubles = [*problems, *([rules.trouble] if rules.trouble else [])]
     status = "partial" if troubles else "done"
     document = {"stream": one.stream, "job_id": one.job_id, "status": status, **tally.numbers()}
+    document |= versions(tally) if contract.kind == "entity" else {}
+    document |= asked(one.workspace, one.stream, tally)
     document |= {"seconds": round(one.seconds, 3), "checks": tally.top()}
     if tally.raised:
         document["conditions"] = len(tally.raised)
@@ -190,18 +148,34 @@ def _summary(
         document["cleared"] = tally.cleared
     if told:
         document["told"] = told_document(told)
+    document |= _snapshot(one)
     if dry_run:
         document["dry_run"] = True
     if troubles:
         document["problems"] = [{"error": trouble.what, "do": trouble.do} for trouble in troubles]
-    one.summary = document
-    nothing = "" if document["received"] or problems else _why_nothing(one.workspace, contract)
+    one.summary, one.idle = document, document.get("early_exit") is True and not tally.finished
+    nothing = "" if document["received"] or problems or "plan" in document else _why_nothing(one.workspace, contract)
     lines = [*_lines(tally, document, problems), *_of_rules(rules), *([nothing] if nothing else [])]
     if dry_run:
         lines.append("Dry run: nothing was changed.")
     else:
         lines += _next(one.workspace, one.stream, tally)
     return Answer(document, lines, 2 if troubles else 0)
+
+
+def _snapshot(one: Job) -> dict[str, Any]:
+    """What the job has left of the stream's snapshot, where the stream has one: its newest row, or nothing."""
+    from hotfire.clock import iso
+
+    store = one.workspace.store
+    if store.snapshots.of(one.stream) is None:
+        return {}
+    row = store.snapshots.last(one.stream, one.job_id)
+    instants = {name for name, value in (row or {}).items() if name.endswith("_ns") and value is not None}
+    shown = (
+        {name.removesuffix("_ns"): iso(row[name]) if name in instants else row[name] for name in row} if row else None
+    )
+    return {"snapshot": shown}
 
 
 def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserError]) -> Iterator[str]:
@@ -214,10 +188,17 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         yield f"  {number.rjust(widths[0])}  {check.ljust(widths[1])}    {value.ljust(widths[2])}    {place}"
     if len(top) > _SHOWN:
         yield f"      and {len(top) - _SHOWN} more checks: {hint('quarantine stats')}"
+    yield from polled_lines(document)
     yield from marks(document)
     yield from (f"  {sentence}" for sentence in tally.finished)
     if tally.cleared:
         yield f"  {counted(tally.cleared, 'old row')} left the store; the lake keeps {'it' if tally.cleared == 1 else 'them'}"
+    if document.get("snapshot"):
+        shown = ((name, value) for name, value in document["snapshot"].items() if name not in _MARKED)
+        values = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown
+        )
+        yield f"  {document['snapshot']['kind']}: {values}"
     if tally.raised:
         worst = max(tally.raised, key=SEVERITIES.index)
         see = "" if document.get("dry_run") else f": {hint('alarm list')}"

@@ -27,6 +27,7 @@ class Job(Struct):
 
     Attributes:
         summary: what it has done so far; kept with the job when it ends, however it ends.
+        idle: it found that there is nothing to do: it leaves no row.
     """
 
     workspace: Workspace
@@ -37,6 +38,7 @@ class Job(Struct):
     rows: int = 0
     status: str = "failed"
     summary: dict[str, Any] = field(default_factory=dict)
+    idle: bool = False
     _bar: Any = None
     _log: Any = None
 
@@ -103,11 +105,11 @@ def job(workspace: Workspace, command: str, stream: str, *, owns: bool = True) -
     """
     if owns:
         workspace.store.own()
-        workspace.store.bury_jobs()
+        workspace.store.jobs.bury()
     started = workspace.clock.now_ns()
     stamp = iso(started)[:19].replace("-", "").replace(":", "")
     one = Job(workspace, f"{stamp}-{secrets.token_hex(3)}", command, stream, started)
-    workspace.store.start_job(one.job_id, command, stream)
+    workspace.store.jobs.start(one.job_id, command, stream)
     try:
         yield one
         one.status = "done"
@@ -117,4 +119,7 @@ def job(workspace: Workspace, command: str, stream: str, *, owns: bool = True) -
     finally:
         one.close()
         with suppress(HotfireError):
-            workspace.store.end_job(one.job_id, one.status, json.dumps(one.summary))
+            if one.idle and one.status == "done":
+                workspace.store.jobs.forget(one.job_id)
+            else:
+                workspace.store.jobs.end(one.job_id, one.status, json.dumps(one.summary))

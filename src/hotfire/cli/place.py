@@ -1,10 +1,30 @@
-"""How a place is shown: short, and as it can be typed."""
+"""Places: how a command takes them, and how one is shown."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
+
+import click
 
 from hotfire.cli.output import named_workspace
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+
+
+def from_places(what: str) -> Callable[[Body], Body]:
+    """`--from PLACE...`, as `places`; those after the first word, as in `--from *.csv`, are `more`.
+
+    Args:
+        what: for `--help`.
+    """
+
+    def taking(body: Body) -> Body:
+        named = click.option("--from", "places", multiple=True, type=click.Path(), metavar="PLACE...", help=what)
+        return click.argument("more", metavar="[PLACE]...", nargs=-1, type=click.Path())(named(body))
+
+    return taking
 
 
 def shown_place(label: str) -> str:

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotfire.cli.backtest import changed_document
+from hotfire.cli.backtest_lines import changed_lines
 from hotfire.cli.command import Command
 from hotfire.cli.instant import bound_ns
-from hotfire.cli.output import Answer, counted, hint, printable
+from hotfire.cli.output import Answer, counted, hint
 from hotfire.cli.workspace import complete_stream, settings_of
-from hotfire.clock import iso
 from hotfire.errors import UserError
 
 if TYPE_CHECKING:
     from hotfire.alarm.compare import Difference
-
-_SHOWN = 12
 
 
 @click.command(cls=Command)
@@ -57,13 +55,7 @@ def _lines(document: dict[str, Any], changed: Difference) -> Iterator[str]:
     yield click.style(
         f"{document['before']:,} -> {counted(document['after'], 'condition')}: {changed.summary}", bold=True
     )
-    marked = [("+", one, one.severity) for one in changed.added] + [("-", one, one.severity) for one in changed.removed]
-    marked += [("~", one, f"{before.severity} -> {one.severity}") for before, one in changed.changed]
-    for mark, one, severity in marked[:_SHOWN]:
-        said = f"{mark} {iso(one.raised_at_ns)}  {one.asset}  {one.rule}  {severity}  {printable(one.message, 90)}"
-        yield said.rstrip()
-    if len(marked) > _SHOWN:
-        yield f"  and {len(marked) - _SHOWN:,} more: --json has all"
+    yield from changed_lines(changed)
     table = f"hf_condition where stream = '{document['stream']}' and revision = {document['revision']}"
     said = f'sql "from {table}"'
     yield f"Next: {hint(said)}"

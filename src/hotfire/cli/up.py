@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hotfire.rows import Outcome
     from hotfire.web.access import Access
     from hotfire.web.meters import EngineMeters
+    from hotfire.workspace.frozen import Standing as Asked
     from hotfire.workspace.model import Settings
     from hotfire.workspace.wiring import Workspace
 
@@ -85,7 +86,10 @@ class _Plant:
         listener = Listener(self._told, self._stood, self._broken)
         self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, locks, listener)
         self._backfills = LiveBackfills(workspace, one.job_id, self.spools, locks, self._brought)
-        self._sentinel = Sentinel(lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), one.log)
+        self._asked: dict[str, Asked] = {}
+        self._sentinel = Sentinel(
+            lambda: Parts(workspace.settings, workspace.clock, spools=self.spools), one.log, self._stands
+        )
 
     def application(self, who: Access) -> Any:
         """The web application over the streams."""
@@ -132,6 +136,9 @@ class _Plant:
             standing, last = live.standing, self._last.get(name)
             document = {"stream": name, "state": standing.state, "since": iso(standing.since_ns), **self.totals[name]}
             document |= {"committed_at": iso(last) if last else None}
+            if asked := self._asked.get(name):
+                frozen = {"frozen_since": iso(asked.frozen_ns)} if asked.frozen_ns is not None else {}
+                document |= {"checked_at": iso(asked.checked_ns), "changed_at": iso(asked.changed_ns), **frozen}
             if standing.error:
                 document |= {"error": standing.error, "do": standing.do, "tries": standing.tries}
             found.append(document)
@@ -148,6 +155,10 @@ class _Plant:
         self._last[stream] = now_ns
         if outcome.watched.changes:
             self._sentinel.wake()
+
+    def _stands(self, stream: str, asked: Asked) -> None:
+        self._asked[stream] = asked
+        self._meters.asked(stream, asked.checked_ns, asked.changed_ns, frozen=asked.frozen_ns is not None)
 
     def _brought(self, stream: str, number: int, trouble: str) -> None:
         if trouble:

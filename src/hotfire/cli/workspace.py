@@ -64,6 +64,11 @@ _FIRST_STEPS: Mapping[str | None, tuple[str, ...]] = {
         "hotfire ingest engine_telemetry",
         "hotfire balance",
     ),
+    "launches": (
+        "hotfire ingest launches",
+        'hotfire sql "select * from launch_aggregations"',
+        "hotfire sql success_by_year",
+    ),
     "dyno": ("hotfire ingest dyno_telemetry --from train_FD001.txt", "hotfire balance"),
     "fleet": ("hotfire ingest events --from events.jsonl", "hotfire quarantine stats", "hotfire balance"),
     None: (

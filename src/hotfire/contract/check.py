@@ -58,8 +58,9 @@ def judge(contract: Contract, decoded: Decoded, received_at_ns: int) -> Verdict:
         rejected.setdefault(fault.row_no, []).append(fault)
     corrections = written.corrections([one for one in corrections if one.row_no not in rejected])
     corrections = [*(one for one in coerced if one.row_no not in rejected), *corrections]
+    rows = _canonical(contract, frame, list(rejected), {correction.row_no for correction in corrections})
     return Verdict(
-        _canonical(contract, frame, list(rejected), {correction.row_no for correction in corrections}),
+        rows if decoded.deleted is None else _with_deleted(rows, decoded.deleted),
         {row_no: tuple(broken) for row_no, broken in sorted(rejected.items())},
         sorted(corrections, key=lambda correction: correction.row_no),
     )
@@ -220,3 +221,9 @@ def _canonical(contract: Contract, frame: pl.DataFrame, rejected: list[int], cor
     has_unknown = "unknown_fields" in frame.columns
     unknown = pl.col("unknown_fields") if has_unknown else pl.lit(None, dtype=pl.String).alias("unknown_fields")
     return frame.select("row_no", *as_stored(contract), marks.alias("corrected"), unknown)
+
+
+def _with_deleted(rows: pl.DataFrame, deleted: pl.DataFrame) -> pl.DataFrame:
+    """Rows, and behind them what is known of records that are gone: their key."""
+    gone = deleted.with_columns(corrected=pl.lit(value=False), deleted=pl.lit(value=True))
+    return pl.concat([rows.with_columns(deleted=pl.lit(value=False)), gone], how="diagonal").sort("row_no")

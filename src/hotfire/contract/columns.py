@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from hotfire.contract.document import Document, Path
 from hotfire.contract.model import NAME, Column, Policy, TimeFormat, Type
+from hotfire.contract.nested import ELEMENT
 from hotfire.contract.settings import Settings, read_settings
 from hotfire.contract.words import did_you_mean
 from hotfire.rows import BOOKKEEPING
 
-SETTINGS = ("path", "unit", "out_of_range", "limits", "coerce", "format", "zone")
+SETTINGS = ("path", "element", "unit", "out_of_range", "limits", "coerce", "format", "zone")
 """hotfire's settings of a property."""
 
 NUMBERS = ("number", "integer")
@@ -96,6 +97,7 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
             settings.error(key, f"means nothing for a {kind}", f"remove it, or use {' or '.join(_SETTINGS_OF[key])}")
     if kind == "timestamp" and settings.values.get("coerce") and settings.values.get("format", "iso") == "iso":
         settings.error("coerce", "means nothing for an instant in ISO 8601: that is text", "remove it")
+    element = _element(settings, kind)
     options = _options(doc, raw, where, name, kind)
     low, exclusive_low = _bound(options, "minimum", "exclusiveMinimum", max)
     high, exclusive_high = _bound(options, "maximum", "exclusiveMaximum", min)
@@ -107,6 +109,7 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
         name=name,
         type=kind,
         path=path,
+        element=element,
         required=bool(raw.get("required")),
         unit=settings.text("unit"),
         description=str(raw.get("description") or ""),
@@ -123,6 +126,7 @@ def _property(doc: Document, raw: dict[str, Any], where: Path, settings: Setting
         zone=_zone(settings),
         coerce=settings.flag("coerce"),
         limits=settings.mapping("limits"),
+        refers_to=_refers_to(doc, raw, where, name),
     )
     return Property(column, where, raw, settings)
 
@@ -141,10 +145,22 @@ def _type(doc: Document, raw: dict[str, Any], where: Path, name: str) -> Type:
     if kind in get_args(Type):
         return cast("Type", kind)
     suggestion = did_you_mean(kind, get_args(Type)) if kind else "add `logicalType: number`"
-    if kind == "array":
-        suggestion = "give each element a record of its own, or leave the field out: unknown fields are kept"
     doc.error((*where, "logicalType"), name, f"logicalType {kind!r} is not one that hotfire can store", suggestion)
     return "string"
+
+
+def _element(settings: Settings, kind: Type) -> str:
+    element = settings.text("element") or ""
+    if element and not ELEMENT.fullmatch(element):
+        hint = "write `0` or `0.name` for the first element or what stands in it, `*.name` for that of every one"
+        settings.error("element", f"{element!r} is no place in an array", hint)
+    elif element.startswith("*") and kind != "array":
+        settings.error("element", f"every element's values are an array, not a {kind}", "write `logicalType: array`")
+    if element and settings.values.get("format", "iso") != "iso":
+        settings.error("format", "instants that stand in an array are texts in ISO 8601", "remove it")
+    if element and settings.values.get("coerce"):
+        settings.error("coerce", "means nothing for what stands in an array", "remove it")
+    return element
 
 
 def _options(doc: Document, raw: dict[str, Any], where: Path, name: str, kind: Type) -> dict[str, Any]:
@@ -209,6 +225,18 @@ def _enumeration(
             hint = "quote it (bare on, off, yes and no are booleans)" if kind == "string" else "remove the quotes"
             doc.error((*where, "validValues", index), shown, f"{value!r} is not a {kind}", hint)
     return tuple(value for value in values if type(value) in allowed[kind])
+
+
+def _refers_to(doc: Document, raw: dict[str, Any], where: Path, name: str) -> str:
+    found = raw.get("relationships") or ()
+    to = found[0].get("to") if found else ""
+    known = len(found) <= 1 and isinstance(to, str) and (not to or re.fullmatch(rf"{NAME.pattern}\.{NAME.pattern}", to))
+    if not known or any(one.get("type") not in (None, "foreignKey") for one in found):
+        doc.error(
+            (*where, "relationships"), f"{name}.relationships", "is not one reference", "write `[{to: stream.column}]`"
+        )
+        return ""
+    return str(to)
 
 
 def _zone(settings: Settings) -> str | None:

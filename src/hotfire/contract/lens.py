@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import polars as pl
 
 from hotfire.contract.expression import compile_sql, evaluated
-from hotfire.contract.model import Field, wire
+from hotfire.contract.model import wire
+from hotfire.contract.nested import elements
 from hotfire.contract.times import to_date, to_ns
 from hotfire.rows import Fault
 
@@ -26,11 +27,12 @@ FRAME_TYPES: Mapping[Type, pl.DataType] = {
     "boolean": pl.Boolean(),
     "timestamp": pl.Datetime("ns", "UTC"),
     "date": pl.Date(),
+    "array": pl.String(),
 }
 """What a column is while it is judged; instants become int64 nanoseconds only when they are stored."""
 
 _Names: TypeAlias = dict[tuple[str, str, str], str]
-_Read: TypeAlias = tuple[pl.Series, pl.Series | None]
+_Read: TypeAlias = tuple[pl.Series, dict[str, pl.Series]]
 
 
 def to_current(contract: Contract, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
@@ -167,12 +169,12 @@ def _typed(
     faults: list[Fault] = []
     for column in version.columns:
         raw = frame[names[_form(column)]]
-        way = (raw.name, column.name, column.type, column.format, column.zone)
+        way = (raw.name, column.name, column.type, column.format, column.zone, column.element)
         values, broken = read.get(way) or read.setdefault(way, _read(column, raw))
-        if broken is not None:
-            where = broken.is_not_null() if mask is None else broken.is_not_null() & mask
-            rows = zip(frame["row_no"].filter(where), raw.filter(where), broken.filter(where), strict=True)
-            faults.extend(Fault(no, f"{column.name}.time", str(value)[:200], why) for no, value, why in rows)
+        for check, why in broken.items():
+            where = why.is_not_null() if mask is None else why.is_not_null() & mask
+            rows = zip(frame["row_no"].filter(where), raw.filter(where), why.filter(where), strict=True)
+            faults.extend(Fault(no, f"{column.name}.{check}", str(value)[:200], said) for no, value, said in rows)
         columns[column.name] = values
         if mask is not None:
             faults.extend(_other_forms(column, frame, mask, names))
@@ -180,17 +182,17 @@ def _typed(
 
 
 def _read(column: Column, raw: pl.Series) -> _Read:
-    """A column's values, and what is wrong with each; None where nothing is wrong with any."""
-    broken: pl.Series | None = None
+    """A column's values, and by check what is wrong with each; checks that nothing breaks are not there."""
+    broken: dict[str, pl.Series] = {}
+    if column.element:
+        raw, broken["type"] = elements(raw, column)
     values = raw
     if column.type == "timestamp":
-        instants, broken = to_ns(raw, column.format, column.zone)
-        values = instants
+        values, broken["time"] = to_ns(raw, column.format, column.zone)
     elif column.type == "date":
-        values, broken = to_date(raw)
-    if broken is not None and broken.null_count() == broken.len():
-        broken = None
-    return values.cast(FRAME_TYPES[column.type]).alias(column.name), broken
+        values, broken["time"] = to_date(raw)
+    found = {check: why for check, why in broken.items() if why.null_count() < why.len()}
+    return values.cast(FRAME_TYPES[column.type]).alias(column.name), found
 
 
 def _frame_names(contract: Contract) -> dict[tuple[str, str, str], str]:
@@ -217,4 +219,4 @@ def _other_forms(column: Column, frame: pl.DataFrame, mask: pl.Series, names: _N
 
 
 def _form(column: Column) -> tuple[str, str, str]:
-    return Field(column.path or column.name, column.name, column.type, column.format, column.coerce).form
+    return column.field.form

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from hotfire.errors import ContractError
 
-Type = Literal["string", "integer", "number", "boolean", "timestamp", "date"]
+Type = Literal["string", "integer", "number", "boolean", "timestamp", "date", "array"]
 TimeFormat = Literal["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 Policy = Literal["null", "clamp", "reject"]
 
@@ -36,6 +36,7 @@ class Column(Struct, frozen=True):
     Attributes:
         name: in tables, SQL and check names.
         path: where the value stands in a source record: a header name or dotted path (`location.lat`).
+        element: what of an array at the path is the value: `0.core` of its first element, `*.core` of every one.
         minimum, maximum: the possible readings, in `unit`, inclusive unless `exclusive_*`; None is open.
         out_of_range: what becomes of an impossible reading.
         values: the only texts or numbers allowed; empty allows all.
@@ -44,11 +45,13 @@ class Column(Struct, frozen=True):
         zone: IANA zone of naive times; None rejects them.
         coerce: a value is read as a table's cell of the same text would be; counted as a correction.
         limits: alarm limits as written (`hotfire.limits`), for rules.
+        refers_to: the stream and column that has the value, or each of an array: `rockets.id`. Reported, never refused.
     """
 
     name: str
     type: Type
     path: str = ""
+    element: str = ""
     required: bool = False
     unit: str | None = None
     description: str = ""
@@ -65,11 +68,19 @@ class Column(Struct, frozen=True):
     zone: str | None = None
     coerce: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
+    refers_to: str = ""
 
     @property
     def storage(self) -> str:
         """The column's name in store and lake: instants are stored as int64 `<name>_ns`."""
         return f"{self.name}_ns" if self.type == "timestamp" else self.name
+
+    @property
+    def field(self) -> Field:
+        """The field of a source record that it is read from; of an element, the whole array."""
+        if self.element:
+            return Field(self.path, self.name, "array", "iso", coerce=False)
+        return Field(self.path or self.name, self.name, self.type, self.format, self.coerce)
 
 
 class Check(Struct, frozen=True):
@@ -175,8 +186,7 @@ def wire(contract: Contract) -> tuple[Field, ...]:
     fields: dict[tuple[str, str, str], Field] = {}
     for version in reversed(contract.versions):
         for column in version.columns:
-            found = Field(column.path or column.name, column.name, column.type, column.format, column.coerce)
-            fields.setdefault(found.form, found)
+            fields.setdefault(column.field.form, column.field)
     return tuple(fields.values())
 
 

@@ -89,10 +89,11 @@ def _check_names(doc: Document, properties: Sequence[Property]) -> None:
                 message = f"clashes with `{taken[spelling]}`: both would be stored as `{spelling}`"
                 doc.error((*one.where, "name"), name, message, "rename one; hotfire.path keeps the source's name")
             taken[spelling] = name
-        if one.column.path in paths:
-            message = f"reads the same field as `{paths[one.column.path]}`"
+        place = f"{one.column.path}[{one.column.element}]"
+        if place in paths:
+            message = f"reads the same field as `{paths[place]}`"
             doc.error(one.settings.places.get("path", one.where), name, message, "one column a field")
-        paths[one.column.path] = name
+        paths[place] = name
 
 
 def _key(doc: Document, properties: Sequence[Property]) -> tuple[str, ...]:
@@ -146,6 +147,10 @@ def _finish(doc: Document, one: Property, kind: str, identity: set[str | None]) 
         if one.raw.get("required") is False:
             doc.error(
                 (*one.where, "required"), column.name, "tells rows apart: it is required", "write `required: true`"
+            )
+        if column.type == "array":
+            doc.error(
+                (*one.where, "logicalType"), column.name, "an array cannot tell rows apart", "use its text or number"
             )
         if column.out_of_range != "reject":
             one.settings.error("out_of_range", "key, asset and time can only `reject`", "remove it")

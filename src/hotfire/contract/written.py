@@ -70,7 +70,9 @@ def _path(contract: Contract, column: str, number: int) -> str | None:
     versions = contract.versions
     if any(version.lens and column in version.lens.set for version in versions[number + 1 :]):
         return None
-    return next((one.path or one.name for one in versions[number].columns if one.name == column), None)
+    return next(
+        (None if one.element else one.path or one.name for one in versions[number].columns if one.name == column), None
+    )
 
 
 def shown(value: object) -> str | None:

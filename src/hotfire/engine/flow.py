@@ -120,12 +120,12 @@ def outcome_of(
         fates = sort_out(contract, verdict.rows, memory, before, repair=plan.repair, shard=shard)
         kept, conflicts, duplicates = fates.stored, fates.conflicts, len(fates.duplicates)
         kept = kept.sort(contract.identity[:2], maintain_order=True)
-        assets, after = fates.assets, fates.memory
+        assets, after, inserted = fates.assets, fates.memory, 0
     else:
         settle()
         versions = _versions(flow, contract, plan, verdict.rows)
         kept, conflicts, duplicates = versions.kept, versions.conflicts, len(versions.duplicates)
-        assets, after = None, memory
+        assets, after, inserted = None, memory, versions.inserted
     rejected = {**verdict.rejected, **{fault.row_no: (fault,) for fault in conflicts}}
     table = _table(contract, kept, plan)
     superseded = int(table["superseded"].sum()) if "superseded" in table.columns else 0
@@ -150,7 +150,7 @@ def outcome_of(
         memory.watch.recall(watched)
     repaired, retried = _moved(plan, table, rejected) if plan.repair else ({}, {})
     quarantine = [] if plan.repair else _rejected(batch, rejected)
-    parts = (plan, flow.job_id, counts, table, quarantine, corrections, assets, repaired, retried, watched)
+    parts = (plan, flow.job_id, counts, table, quarantine, corrections, assets, repaired, retried, watched, inserted)
     return Outcome(*parts), after
 
 
@@ -244,7 +244,8 @@ def _moved(
 def _table(contract: Contract, kept: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Rows as the store takes them: contract columns, then the bookkeeping."""
     received = pl.lit(plan.received_at_ns, dtype=pl.Int64).alias("received_at_ns")
-    marks = [pl.col("superseded"), received] if contract.kind == "entity" else []
+    is_gone = pl.col("deleted") if "deleted" in kept.columns else pl.lit(value=False).alias("deleted")
+    marks = [pl.col("superseded"), is_gone, received] if contract.kind == "entity" else []
     return kept.select(
         *(column.storage for column in contract.columns),
         pl.lit(plan.shard).alias("shard"),

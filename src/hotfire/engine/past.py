@@ -174,6 +174,7 @@ def _page(recorded: Recorded, some: Arrived, *, converted: bool) -> Page:
         *(column.storage for column in contract.columns),
         "corrected",
         "unknown_fields",
+        *(["deleted"] if contract.kind == "entity" else []),
         *(["superseded"] if converted else []),
     )
     verdict = Verdict(

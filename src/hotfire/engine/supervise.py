@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from hotfire.engine.loop import run
-from hotfire.errors import HotfireError, RowsRefused
+from hotfire.errors import HotfireError, Outage, RowsRefused
 
 if TYPE_CHECKING:
     from hotfire.engine.flow import Flow
@@ -104,7 +104,7 @@ class Live:
             except RowsRefused:
                 continue
             except HotfireError as error:
-                self._failed(error.what, error.do)
+                self._failed(error.what, error.do, error.after_s if isinstance(error, Outage) else 0.0)
             except Exception as error:  # noqa: BLE001 - the boundary of a stream: whatever it is, the others go on
                 self._failed(f"hotfire has a bug: {type(error).__name__}: {error}", "Please report it.")
         self._be(Standing("stopped", since_ns=self._now_ns()))
@@ -129,11 +129,11 @@ class Live:
         if self.standing.state != "running":
             self._be(Standing("running", since_ns=self._now_ns()))
 
-    def _failed(self, what: str, do: str) -> None:
+    def _failed(self, what: str, do: str, after_s: float = 0.0) -> None:
         before = self.standing
         self._be(Standing("retrying", before.tries + 1, what, do, self._now_ns()))
         longest = min(LONGEST_S, FIRST_S * 2 ** min(before.tries, 16))
-        self._stop.wait(longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+        self._stop.wait(max(after_s, longest * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter, no secret
 
     def _be(self, standing: Standing) -> None:
         with self._lock:

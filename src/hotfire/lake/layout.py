@@ -29,6 +29,7 @@ DTYPES: dict[Type, pl.DataType] = {
     "boolean": pl.Boolean(),
     "timestamp": INSTANT,
     "date": pl.Date(),
+    "array": pl.String(),
 }
 
 BOOKKEEPING_DTYPES: dict[str, pl.DataType] = {
@@ -70,7 +71,12 @@ def columns(contract: Contract) -> dict[str, pl.DataType]:
             named[column.storage] = pl.Int64()
     named |= {name: BOOKKEEPING_DTYPES[name] for name in BOOKKEEPING}
     if contract.kind == "entity":
-        named |= {"superseded": pl.Boolean(), "received_at": INSTANT, "received_at_ns": pl.Int64()}
+        named |= {
+            "superseded": pl.Boolean(),
+            "deleted": pl.Boolean(),
+            "received_at": INSTANT,
+            "received_at_ns": pl.Int64(),
+        }
     return named | {PARTITION: pl.Date()}
 
 
@@ -80,8 +86,8 @@ def storage(contract: Contract) -> list[str]:
 
 
 def marks(contract: Contract) -> list[str]:
-    """The bookkeeping columns: of entities also whether a version was superseded, and when it was received."""
-    return [*BOOKKEEPING, *(("superseded", "received_at_ns") if contract.kind == "entity" else ())]
+    """The bookkeeping columns: of entities also whether a version was superseded, or is a deletion, and when it came."""
+    return [*BOOKKEEPING, *(("superseded", "deleted", "received_at_ns") if contract.kind == "entity" else ())]
 
 
 def to_lake(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:

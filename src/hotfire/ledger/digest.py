@@ -26,7 +26,8 @@ _CONDITION = pl.Schema({**_POINT, "level": pl.String, "raised_at_ns": pl.Int64, 
 def digest(contract: Contract, store: Store, lake: Lake | None, *, lake_only: bool = False) -> str:
     """The digest of one stream: its stored rows, and its quarantine as far as it was not repaired.
 
-    Stored rows count by their contract columns (float64 by their bits, instants by their int64 nanoseconds);
+    Stored rows count by their contract columns (float64 by their bits, instants by their int64 nanoseconds), those of
+    entities also by whether they are deletions;
     quarantined rows by their raw bytes and the names of the checks they broke; findings and conditions (of the first
     revision) by all that was found, but not by the words for it. Batch numbers, record numbers,
     positions, receipt times and people's actions do not count.
@@ -65,7 +66,8 @@ def _in_lake(contract: Contract, store: Store, lake: Lake) -> Iterator[pl.DataFr
 
 def _encoded(contract: Contract, rows: pl.DataFrame) -> Iterable[bytes]:
     """Each row as bytes that differ wherever the rows do."""
-    return _joined(rows.select(column.storage for column in contract.columns))
+    marks = ["deleted"] if contract.kind == "entity" else []
+    return _joined(rows.select([*(column.storage for column in contract.columns), *marks]))
 
 
 def _joined(rows: pl.DataFrame) -> Iterable[bytes]:

@@ -35,6 +35,11 @@ def is_pipe(path: str) -> bool:
     return stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode)
 
 
+def kept(folder: Path) -> list[Path]:
+    """The files of a folder that hold what came through pipes."""
+    return sorted(folder.glob(f"{_PREFIX}*"))
+
+
 class Pipes:
     """What came through pipes, each read once and whole, in the files of a folder.
 

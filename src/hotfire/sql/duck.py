@@ -56,7 +56,7 @@ def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> 
 
     Args:
         text: the statement.
-        tables: where rows come from.
+        tables: where rows come from; the bare name of one of its queries is that query.
         units: into which unit to convert which result columns.
 
     Raises:
@@ -64,12 +64,13 @@ def query(text: str, tables: Tables, units: Mapping[str, str] | None = None) -> 
         Refused: the lake or the marts cannot be read.
     """
     try:
+        _, text = tables.queries.get(text.strip(), ("", text))
         statement = one_reading_statement(text)
     except duckdb.ParserException as error:
         raise UserError(str(error), _quoting(text, tables)) from error
     if SHOW_TABLES.fullmatch(statement):
         lakes = [f"lake.{name}" for name in tables.names if tables.lake(name) is not None]
-        found = dict.fromkeys([*tables.names, *lakes])
+        found = dict.fromkeys([*tables.names, *lakes, *tables.queries])
         return Result(pl.DataFrame({"name": [*found]}, schema={"name": pl.String}))
     with closing(duckdb.connect(config=SETTINGS)) as connection:
         named = names(connection, statement)
@@ -139,7 +140,7 @@ def _explained(error: duckdb.Error, tables: Tables, named: Named) -> UserError |
     missing = text.partition("Table with name ")[2].partition(" does not exist")[0]
     if isinstance(error, duckdb.CatalogException) and missing:
         schema = "lake." if ("lake", missing.lower()) in named.tables else ""
-        near = difflib.get_close_matches(f"{schema}{missing.lower()}", tables.names, n=1)
+        near = difflib.get_close_matches(f"{schema}{missing.lower()}", [*tables.names, *tables.queries], n=1)
         own = [name for name in tables.names if not name.startswith("hf_")]
         hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(own)}; SHOW TABLES tells all."
         return UserError(f"There is no table {schema}{missing}.", hint)
@@ -161,8 +162,8 @@ def _quoting(text: str, tables: Tables) -> str:
 
 
 def _contracts(named: Named, tables: Tables) -> list[Contract]:
-    """The contracts of all streams that are read; none where marts are, whose columns nobody vouches for."""
-    if any(schema == "marts" for schema, _ in named.tables):
+    """The contracts of all streams that are read; none where marts or queries are, whose columns nobody vouches for."""
+    if any(schema == "marts" or name in tables.queries for schema, name in named.tables):
         return []
     found = (contract_of(tables, name) for _, name in sorted(named.tables))
     return [contract for contract in found if contract is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -82,6 +82,41 @@ def names(connection: DuckDBPyConnection, statement: str) -> Named:
         None if everything else frozenset(_columns(nodes)),
         None if opaque else frozenset(_made(nodes)),
     )
+
+
+def with_queries(
+    connection: DuckDBPyConnection, queries: Mapping[str, tuple[str, str]], named: Named
+) -> tuple[Named, list[str]]:
+    """What a statement names, and what the queries name that it selects from; these queries, each after its own.
+
+    Raises:
+        UserError: a query is not one reading statement, or selects from itself.
+    """
+    order: list[str] = []
+
+    def add(name: str, above: tuple[str, ...], named: Named) -> Named:
+        file, sql = queries[name]
+        if name in above:
+            raise UserError(f"{file} selects from itself.", "Break the circle.")
+        if name in order:
+            return named
+        try:
+            inner = names(connection, one_reading_statement(sql))
+        except (UserError, duckdb.Error) as error:
+            raise UserError(f"{file}: {error}", "It has to be one SELECT.") from error
+        for _, one in _queried(inner, queries):
+            inner = add(one, (*above, name), inner)
+        order.append(name)
+        columns = None if named.columns is None or inner.columns is None else named.columns | inner.columns
+        return Named(named.tables | inner.tables, columns, named.made)
+
+    for _, name in _queried(named, queries):
+        named = add(name, (), named)
+    return named, order
+
+
+def _queried(named: Named, queries: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(one for one in named.tables if one[0] == "" and one[1] in queries)
 
 
 def bare_words(text: str) -> set[str]:

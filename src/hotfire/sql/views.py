@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
-from msgspec import Struct
+from msgspec import Struct, field
 
-from hotfire.errors import Refused
-from hotfire.sql.parse import Named
+from hotfire.errors import Refused, UserError
+from hotfire.sql.parse import Named, with_queries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -31,6 +31,7 @@ class Tables(Struct, frozen=True):
         contract: a stream's contract; None where there is no such stream.
         lake: a stream's data files and an empty frame with the columns of its table; None where it has none.
         warehouse: the marts' DuckDB file, where there is one.
+        queries: named queries of the workspace, which statements may select from: (file, SQL) by name.
         cleared: of a stream, the time before which retention has left rows only to the lake; None: there are none.
     """
 
@@ -40,6 +41,7 @@ class Tables(Struct, frozen=True):
     lake: Callable[[str], tuple[Sequence[str], pl.DataFrame] | None]
     warehouse: Path | None = None
     cleared: Callable[[str], int | None] = lambda _: None
+    queries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Capsule:
@@ -63,6 +65,7 @@ def make_views(connection: DuckDBPyConnection, tables: Tables, named: Named) -> 
     rows: where retention has left some only to the lake, they are read there.
     """
     connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA ops; CREATE SCHEMA lake; CREATE SCHEMA whole")
+    named, queries = with_queries(connection, tables.queries, named)
     bare = {name for schema, name in named.tables if schema == ""}
     cleared = {name: before_ns for name in sorted(bare) if (before_ns := tables.cleared(name)) is not None}
     files = _lake(connection, tables, {name for schema, name in named.tables if schema == "lake"} | cleared.keys())
@@ -72,6 +75,12 @@ def make_views(connection: DuckDBPyConnection, tables: Tables, named: Named) -> 
         _operational(connection, tables, name, _stored(tables, name, named.columns))
         if name in cleared:
             _whole(connection, contract_of(tables, name), name, cleared[name])
+    for name in queries:
+        file, sql = tables.queries[name]
+        try:
+            connection.execute(f"CREATE VIEW whole.{quoted(name)} AS {sql.strip().removesuffix(';')}")
+        except duckdb.Error as error:
+            raise UserError(f"{file}: {error}", "Mend it, or select from something else.") from error
     return files
 
 
@@ -79,7 +88,7 @@ def _operational(connection: DuckDBPyConnection, tables: Tables, name: str, colu
     """Make an operational table. A registered frame is a view outside of all schemas, so it gets one inside."""
     frame = tables.table(name, columns)
     if frame is not None:
-        connection.register(f"__{name}", Capsule(_shown(frame, contract_of(tables, name))))
+        connection.register(f"__{name}", Capsule(_shown(frame, name, contract_of(tables, name))))
         connection.execute(f"CREATE VIEW ops.{quoted(name)} AS FROM {quoted(f'__{name}')}")
 
 
@@ -140,12 +149,17 @@ def contract_of(tables: Tables, name: str) -> Contract | None:
     return tables.contract(name) or tables.contract(name.removesuffix("_history"))
 
 
-def _shown(frame: pl.DataFrame, contract: Contract | None) -> pl.DataFrame:
-    """A stream's table with every instant in microseconds beside its nanoseconds."""
-    if contract is None:
+def _shown(frame: pl.DataFrame, table: str, contract: Contract | None) -> pl.DataFrame:
+    """A stream's table, or a snapshot's, with every instant in microseconds beside its nanoseconds."""
+    if table.startswith("hf_"):
         return frame
-    instants = {column.storage: column.name for column in contract.columns if column.type == "timestamp"}
-    instants |= {"received_at_ns": "received_at"}
+    if contract is None:
+        kinds = frame.schema.items()
+        instants = {name: name.removesuffix("_ns") for name, kind in kinds if name.endswith("_ns") and kind == pl.Int64}
+        instants = {name: shown for name, shown in instants.items() if shown not in frame.columns}
+    else:
+        instants = {column.storage: column.name for column in contract.columns if column.type == "timestamp"}
+        instants |= {"received_at_ns": "received_at"}
     shown: list[Any] = []
     for name in frame.columns:
         if name in instants:

@@ -96,7 +96,7 @@ def _replace_current(connection: Connection, rows: pl.DataFrame, contract: Contr
     connection.query(
         f"DELETE FROM {quoted(contract.stream)} WHERE ({key}) IN (SELECT {key} FROM {keys} AS k)", parameters
     )
-    connection.ingest(contract.stream, current)
+    connection.ingest(contract.stream, current.filter(~pl.col("deleted")))
 
 
 def _write_quarantine(connection: Connection, outcome: Outcome) -> None:

@@ -23,6 +23,7 @@ FRAME_TYPES: dict[Type, type[pl.DataType]] = {
     "boolean": pl.Boolean,
     "timestamp": pl.Int64,
     "date": pl.Date,
+    "array": pl.String,
 }
 _BOOKKEEPING: dict[str, tuple[Type, bool]] = {
     "shard": ("string", True),
@@ -32,7 +33,11 @@ _BOOKKEEPING: dict[str, tuple[Type, bool]] = {
     "corrected": ("boolean", True),
     "unknown_fields": ("string", False),
 }
-_OF_ENTITIES: dict[str, tuple[Type, bool]] = {"superseded": ("boolean", True), "received_at_ns": ("integer", True)}
+_OF_ENTITIES: dict[str, tuple[Type, bool]] = {
+    "superseded": ("boolean", True),
+    "deleted": ("boolean", True),
+    "received_at_ns": ("integer", True),
+}
 
 
 def history(contract: Contract) -> str:
@@ -140,6 +145,16 @@ def alter(contract: Contract, dialect: Dialect, present: dict[str, str], table: 
             )
 
 
+def alter_marks(contract: Contract, dialect: Dialect, present: dict[str, str]) -> Iterator[str]:
+    """The statements that give the tables of an entity of an older store the mark of deletions."""
+    if contract.kind == "entity" and "deleted" not in present:
+        yield from (_marked(contract, dialect, table) for table in tables(contract))
+
+
+def _marked(contract: Contract, dialect: Dialect, table: str) -> str:
+    return f"ALTER TABLE {quoted(table)} ADD COLUMN deleted {_columns(contract, dialect)['deleted']}"
+
+
 def _check(contract: Contract, dialect: Dialect) -> None:
     """Whether the database can have tables of these names."""
     if contract.kind == "entity" and len(contract.stream) > dialect.longest:
@@ -158,7 +173,8 @@ def _check(contract: Contract, dialect: Dialect) -> None:
 def _columns(contract: Contract, dialect: Dialect) -> dict[str, str]:
     needed = set(contract.identity)
     own = {one.storage: (one.type, one.storage in needed and one.required) for one in contract.columns}
-    return {name: _kind(dialect, *one) for name, one in {**own, **_bookkeeping(contract)}.items()}
+    kinds = {name: _kind(dialect, *one) for name, one in {**own, **_bookkeeping(contract)}.items()}
+    return {name: f"{kind} DEFAULT FALSE" if name == "deleted" else kind for name, kind in kinds.items()}
 
 
 def _kind(dialect: Dialect, kind: Type, always: bool) -> str:  # noqa: FBT001 - a pair of the tables above

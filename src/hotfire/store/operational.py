@@ -16,8 +16,11 @@ from hotfire.store.clear import clear
 from hotfire.store.commit import text, write
 from hotfire.store.convert import convert_tables
 from hotfire.store.dialect import Dialect, quoted
+from hotfire.store.jobs import Jobs
 from hotfire.store.outbox import StoreOutbox
 from hotfire.store.revisions import Revisions
+from hotfire.store.snapshots import Snapshots
+from hotfire.store.sources import Sources
 from hotfire.store.sql import positional
 from hotfire.store.transactions import Transactions
 
@@ -48,6 +51,9 @@ class OperationalStore(Transactions):
         self.alarms = AlarmBook(connection, self, clock)
         self.outbox = StoreOutbox(connection, self)
         self.revisions = Revisions(connection, self)
+        self.snapshots = Snapshots(connection, self)
+        self.sources = Sources(connection, self)
+        self.jobs = Jobs(connection, self, clock)
 
     def borrow(self) -> None:
         """This process owns the store already, by another connection: opening a shard need not take it."""
@@ -82,16 +88,17 @@ class OperationalStore(Transactions):
             if not self._dry_run:
                 self._connection.alone()
             dialect = self._connection.dialect
-            statements: list[str] = []
-            if not self._connection.columns(contract.stream):
-                statements.extend(ddl.create(contract, dialect))
-            elif self.query("version", hash=contract.hash).is_empty():
+            present = self._connection.columns(contract.stream)
+            made = ddl.alter_marks(contract, dialect, present) if present else ddl.create(contract, dialect)
+            statements = list(made)
+            if present and self.query("version", hash=contract.hash).is_empty():
                 for table in ddl.tables(contract):
                     statements.extend(ddl.alter(contract, dialect, self._connection.columns(table), table))
                 statements.extend(ddl.view(contract, dialect))
             for statement in statements:
                 self._connection.query(statement)
             self._keep_texts(contract, texts)
+            self.snapshots.ensure(contract.stream)
 
         self.writing(ensured)
 
@@ -138,7 +145,7 @@ class OperationalStore(Transactions):
             shard,
             epoch,
             committed_seq,
-            {place.key: place for place in self._places(stream, shard)},
+            {place.key: place for place in self.places(stream, shard)},
             msgspec.json.decode(unfinished, type=Plan) if unfinished else None,
         )
 
@@ -179,6 +186,7 @@ class OperationalStore(Transactions):
                 [plan.batch_seq, plan.stream, plan.shard, epoch, plan.batch_seq - 1],
             )
             write(self._connection, outcome, contract, self.alarms.routing, self._clock.now_ns())
+            self.snapshots.write(outcome)
             self._connection.query("DELETE FROM hf_plan WHERE stream = ? AND shard = ?", [plan.stream, plan.shard])
 
         def stands() -> bool:
@@ -313,28 +321,6 @@ class OperationalStore(Transactions):
         sql, names = positional(name)
         return self._read(sql, [parameters[one] for one in names])
 
-    def start_job(self, job_id: str, command: str, stream: str) -> None:
-        """Write down that a job has begun."""
-        self._write(
-            "INSERT INTO hf_job VALUES (?, ?, ?, 'running', ?, NULL, NULL) ON CONFLICT DO NOTHING",
-            [job_id, command, stream, self._clock.now_ns()],
-        )
-
-    def bury_jobs(self) -> None:
-        """Write down that jobs still called running were killed: only the owner of the store may know that."""
-        self._write(
-            "UPDATE hf_job SET status = 'failed', ended_at_ns = ?, summary = '{\"error\": \"killed\"}' "
-            "WHERE status = 'running'",
-            [self._clock.now_ns()],
-        )
-
-    def end_job(self, job_id: str, status: str, summary: str) -> None:
-        """Write down how a job has ended: `done` or `failed`, with its summary as JSON. Gives up what it left open."""
-        self._write(
-            "UPDATE hf_job SET status = ?, ended_at_ns = ?, summary = ? WHERE job_id = ?",
-            [status, self._clock.now_ns(), summary, job_id],
-        )
-
     def begin_backfill(self, stream: str, spec: str) -> int:
         """Write down what a backfill is to bring in, as JSON; its number, which another process may be after as well."""
         number = self.query("backfills", stream=stream).height
@@ -411,7 +397,8 @@ class OperationalStore(Transactions):
     def _standing(self, stream: str, shard: str) -> dict[str, Any]:
         return self.query("shards", stream=stream).filter(pl.col("shard") == shard).row(0, named=True)
 
-    def _places(self, stream: str, shard: str) -> Iterator[Place]:
+    def places(self, stream: str, shard: str) -> Iterator[Place]:
+        """Where reading goes on."""
         for row in self.query("places", stream=stream, shard=shard).rows(named=True):
             facts = msgspec.json.decode(row["facts"])
             yield Place(row["place"], row["label"], row["at_offset"], row["line"], facts)

@@ -68,7 +68,11 @@ _MARKS: dict[str, type[pl.DataType]] = {
     "corrected": pl.Boolean,
     "unknown_fields": pl.String,
 }
-_ENTITY_MARKS: dict[str, type[pl.DataType]] = {"superseded": pl.Boolean, "received_at_ns": pl.Int64}
+_ENTITY_MARKS: dict[str, type[pl.DataType]] = {
+    "superseded": pl.Boolean,
+    "deleted": pl.Boolean,
+    "received_at_ns": pl.Int64,
+}
 _streams = count()
 
 
@@ -76,7 +80,14 @@ def rows_of(contract: Contract, batch_seq: int, values: Iterable[dict[str, Any]]
     """A batch as the store gives it to the lake: storage columns and bookkeeping; what is not said is null."""
     marks = {**_MARKS, **(_ENTITY_MARKS if contract.kind == "entity" else {})}
     schema = {**{column.storage: _TYPES[column.type] for column in contract.columns}, **marks}
-    always = {"shard": shard, "batch_seq": batch_seq, "late": False, "corrected": False, "superseded": False}
+    always = {
+        "shard": shard,
+        "batch_seq": batch_seq,
+        "late": False,
+        "corrected": False,
+        "superseded": False,
+        "deleted": False,
+    }
     listed = [{**always, "row_no": row_no, **one} for row_no, one in enumerate(values)]
     return pl.DataFrame([{name: one.get(name) for name in schema} for one in listed], schema=schema)
 

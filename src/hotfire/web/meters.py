@@ -72,6 +72,15 @@ class EngineMeters:
         self._newest = Gauge(
             "hotfire_event_newest_seconds", "The newest event time, since 1970.", label, registry=registry
         )
+        self._checked = Gauge(
+            "hotfire_source_checked_seconds", "When a web API last answered, since 1970.", label, registry=registry
+        )
+        self._changed = Gauge(
+            "hotfire_source_changed_seconds", "When a web API last changed, since 1970.", label, registry=registry
+        )
+        self._frozen = Gauge(
+            "hotfire_source_frozen_state", "1 where a web API answers and never changes.", label, registry=registry
+        )
         self._running = Gauge("hotfire_stream_running_state", "1 where a stream runs.", label, registry=registry)
 
     def committed(self, outcome: Outcome, committed_at_ns: int, newest_ns: int | None) -> None:
@@ -91,6 +100,12 @@ class EngineMeters:
         if newest_ns is not None:
             self._lag.labels(stream).observe(max(0.0, (committed_at_ns - newest_ns) / 1e9))
             self._newest.labels(stream).set(newest_ns / 1e9)
+
+    def asked(self, stream: str, checked_ns: int, changed_ns: int, *, frozen: bool) -> None:
+        """A web API has been looked at."""
+        self._checked.labels(stream).set(checked_ns / 1e9)
+        self._changed.labels(stream).set(changed_ns / 1e9)
+        self._frozen.labels(stream).set(int(frozen))
 
     def standing(self, stream: str, *, running: bool, failed: bool) -> None:
         """A stream has come into another state."""

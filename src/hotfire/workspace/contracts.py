@@ -87,3 +87,15 @@ def _keep(kept: Path, compiled: bytes) -> None:
             part.replace(kept)
         finally:
             part.unlink(missing_ok=True)
+
+
+def same_identity(used: Contract, contract: Contract) -> None:
+    """Whether rows under both can stand in one table. ContractError where they are told apart by other columns."""
+    for what in ("kind", "identity", "revision"):
+        old, new = getattr(used, what), getattr(contract, what)
+        if old != new:
+            shown = [value if isinstance(value, str) else ", ".join(value or ["none"]) for value in (old, new)]
+            raise ContractError(
+                f"{contract.stream} holds rows under the {what} {shown[0]}; the contract now says {shown[1]}.",
+                "Take the change back, or begin a stream under another name.",
+            )

@@ -20,7 +20,10 @@ from hotfire.ledger.cleared import rows_cleared
 from hotfire.rows import Counts, Plan
 from hotfire.workspace.contracts import contract_texts
 from hotfire.workspace.lake_repair import can_give_again, damage, proof, way_out
-from hotfire.workspace.watchers import notices_seen, rules_seen, warning_count
+from hotfire.workspace.references import references_seen
+from hotfire.workspace.snapshots import snapshots
+from hotfire.workspace.spools import forgotten_pipes, spools_seen
+from hotfire.workspace.watchers import notices_seen, rules_seen, source_seen, warning_count
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract
@@ -54,20 +57,25 @@ def examine(workspace: Workspace, vitals: Vitals) -> Iterator[Looked]:
         looked, contract = _contract(workspace, stream)
         yield looked
         contracts += [contract] if contract else []
+    yield from _snapshots(workspace)
     store = list(_store(workspace))
     yield from store
     if not all(one.ok for one in store):
         return
     idle = _owner(workspace)
     yield idle
-    yield from (Looked(*seen) for seen in notices_seen(workspace))
+    yield from (
+        Looked(*seen) for seen in (*notices_seen(workspace), *spools_seen(workspace, idle="idle" in idle.detail))
+    )
     for contract in contracts:
         try:
             yield from (Looked(*seen) for seen in rules_seen(workspace, contract))
+            yield from (Looked(*seen) for seen in source_seen(workspace, contract.stream))
             yield from _plans(workspace, contract, busy="idle" not in idle.detail)
             yield from _lake(workspace, contract)
             yield from _retention(workspace, contract)
             yield from (Looked(*seen) for seen in vitals.checks(contract))
+            yield from (Looked(*seen) for seen in references_seen(workspace, contract))
         except HotfireError as error:
             yield Looked(f"stream/{contract.stream}", ok=False, detail=error.what, do=error.do)
 
@@ -80,9 +88,12 @@ def repair(workspace: Workspace, job_id: str) -> Iterator[str]:
     where it is behind. Raises OwnedElsewhere while another process works.
     """
     workspace.store.own()
-    workspace.store.bury_jobs()
+    workspace.store.jobs.bury()
     for stream in workspace.settings.streams:
         yield from _mended(workspace, stream, job_id)
+    for path in forgotten_pipes(workspace):
+        path.unlink()
+        yield f"removed {path}: the run that it was piped to was killed before it began"
 
 
 def _mended(workspace: Workspace, stream: str, job_id: str) -> Iterator[str]:
@@ -148,6 +159,15 @@ def _contract(workspace: Workspace, stream: str) -> tuple[Looked, Contract | Non
         return Looked(name, ok=False, detail=errors[0].error().what, do=f"hotfire contract lint {stream}"), contract
     warned = f", {warning_count(remarks, stream)}" if remarks else ""
     return Looked(name, ok=True, detail=f"version {contract.version}{warned}"), contract
+
+
+def _snapshots(workspace: Workspace) -> Iterator[Looked]:
+    try:
+        found = snapshots(workspace.settings)
+    except HotfireError as error:
+        yield Looked("snapshots", ok=False, detail=error.what, do=error.do)
+    else:
+        yield from (Looked(f"snapshots/{one.table}", ok=True, detail=f"of {one.stream}") for one in found)
 
 
 def _store(workspace: Workspace) -> Iterator[Looked]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hotfire.contract.model import STREAM_NAMES, is_stream_name
 from hotfire.errors import SettingsError
+from hotfire.source.rest.settings import RestSettings
 from hotfire.workspace.keys import ARRAYS
 from hotfire.workspace.model import MaintenanceSettings, NotifySettings
 
@@ -57,3 +58,16 @@ def window(number: str, table: Mapping[str, Any], where: str) -> MaintenanceSett
     if found.since_ns >= found.until_ns:
         raise SettingsError(f"{where}: maintenance.{number} ends before it begins.", "Look at since and until.")
     return found
+
+
+def web_api(stream: str, kind: str | None, asked: Mapping[str, Any]) -> RestSettings | None:
+    """What is asked of a web API, None where a stream is of another kind. SettingsError where that does not fit together."""
+    above = f"streams.{stream}.source"
+    if kind != "rest":
+        if asked:
+            raise SettingsError(f"{above}.{min(asked)} is for web APIs.", f'Set {above}.kind = "rest".')
+        return None
+    needed = ["base_url", "list", *(["since"] if {"latest", "query"} & asked.keys() else [])]
+    for missing in (one for one in needed if one not in asked):
+        raise SettingsError(f"{above} is of kind rest and has no {missing}.", f"Set {above}.{missing}.")
+    return RestSettings(**asked)

@@ -7,10 +7,11 @@ from typing import get_args
 
 from hotfire.alarm.model import EventName
 from hotfire.findings import SEVERITIES
+from hotfire.source.rest.settings import RestSettings
 from hotfire.workspace.model import Key, SourceSettings
 
 CHOICES: Mapping[Key, tuple[str, ...]] = {
-    ("streams", "*", "source", "kind"): ("files",),
+    ("streams", "*", "source", "kind"): ("files", "rest"),
     ("streams", "*", "source", "format"): ("csv", "tsv", "whitespace", "jsonl", "json", "parquet"),
     ("streams", "*", "source", "decimal"): (".", ","),
     ("streams", "*", "source", "compression"): ("none", "gz", "zst"),
@@ -23,8 +24,17 @@ CHOICES: Mapping[Key, tuple[str, ...]] = {
 ARRAYS: Mapping[str, str] = {"notify": "name", "maintenance": ""}
 """The lists of tables, and what names an entry in the keys of its settings; empty: its number, from 1."""
 
+REST = frozenset(RestSettings.__struct_fields__)
+"""The settings of a source that are about a web API."""
+
 _SOURCE: Mapping[Key, str] = {
-    **{(name,): "text" for name in SourceSettings.__struct_fields__ if name not in {"clock", "derive"}},
+    **{(name,): "text" for name in SourceSettings.__struct_fields__ if name not in {"clock", "derive", "rest"}},
+    ("authorization",): "hidden",
+    **{(name,): "text" for name in RestSettings.__struct_fields__},
+    **{(name,): "duration" for name in ("overlap", "reconcile", "cadence", "timeout")},
+    ("attempts",): "count",
+    ("max_deleted",): "rate",
+    ("max_response",): "size",
     ("every",): "duration",
     ("path",): "texts",
     ("columns",): "texts",

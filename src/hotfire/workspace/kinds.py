@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from hotfire.contract.duration import duration_ns
+from hotfire.contract.size import size_bytes
 from hotfire.errors import ContractError
 from hotfire.workspace.values import instant_ns
 
@@ -18,6 +19,7 @@ SAID: Mapping[str | None, str] = {
     "texts": "a text or a list of texts",
     "secrets": "a text or a list of texts",
     "duration": "a number and a unit, such as 500 ms, 5 min or 30 d",
+    "size": "a number and a unit, such as 64 MiB or 10 MB",
     "flag": "true or false",
     "count": "a whole number above 0",
     "rate": "a number above 0",
@@ -28,7 +30,7 @@ SAID: Mapping[str | None, str] = {
 }
 """What a kind is called."""
 
-TEXTS = frozenset({"text", "secret", "hidden", "sign", "pattern", "instant", "duration"})
+TEXTS = frozenset({"text", "secret", "hidden", "sign", "pattern", "instant", "duration", "size"})
 """The kinds whose values are one text."""
 
 
@@ -49,7 +51,9 @@ def fitting(kind: str | None, value: Any) -> Any:
         case "pattern", str():
             fits = _is_pattern(value)
         case "duration", str():
-            fits = _is_duration(value)
+            fits = _is(duration_ns, value)
+        case "size", str():
+            fits = _is(size_bytes, value)
         case "instant", datetime() | str():
             value = str(value)
             fits = _is_instant(value)
@@ -64,9 +68,9 @@ def _is_instant(text: str) -> bool:
     return True
 
 
-def _is_duration(text: str) -> bool:
+def _is(measure: Callable[[object], int], text: str) -> bool:
     try:
-        duration_ns(text)
+        measure(text)
     except ContractError:
         return False
     return True

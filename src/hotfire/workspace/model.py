@@ -13,6 +13,7 @@ from hotfire.alarm.notices import TOLD
 from hotfire.contract.duration import duration_ns
 from hotfire.errors import UserError
 from hotfire.findings import SEVERITIES
+from hotfire.source.rest.settings import RestSettings
 from hotfire.workspace.values import Secret, instant_ns
 
 Key: TypeAlias = tuple[str, ...]
@@ -107,7 +108,10 @@ class SourceSettings(Struct, frozen=True):
         name_pattern: a regular expression over the file's name; its named groups become fields.
         derive: SQL over source fields, by the name of the field it makes.
         compression: none, gz or zst; None goes by name and content.
-        every: how often a stream that goes on looks at its files, a duration; None: all the time.
+        every: how often a stream that goes on looks at its source, a duration; None: files all the time, a web API every
+            hour.
+        rest: what is asked of a web API; None where the kind is another.
+        authorization: the header of that name in requests to it, best as a `${NAME}` reference.
     """
 
     kind: str = "files"
@@ -121,11 +125,13 @@ class SourceSettings(Struct, frozen=True):
     derive: Mapping[str, str] = field(default_factory=dict)
     compression: str | None = None
     every: str | None = None
+    rest: RestSettings | None = None
+    authorization: Secret | None = None
 
     @property
     def every_ns(self) -> int:
         """The duration between two looks, in nanoseconds."""
-        return duration_ns(self.every) if self.every else 0
+        return duration_ns(self.every or ("1 h" if self.rest else "0 s"))
 
 
 class StreamSettings(Struct, frozen=True):

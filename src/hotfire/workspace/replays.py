@@ -19,7 +19,8 @@ from hotfire.engine.replay import Replayed, replay
 from hotfire.errors import UserError
 from hotfire.ledger.digest import digest
 from hotfire.workspace.rules import Rules
-from hotfire.workspace.wiring import Workspace, open_shadow
+from hotfire.workspace.stores import open_shadow
+from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:
     from hotfire.contract.model import Contract

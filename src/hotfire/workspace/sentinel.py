@@ -1,4 +1,4 @@
-"""What only the wall clock can tell: assets that have fallen silent. And what looks, and sends notices, beside streams."""
+"""What only the wall clock can tell: silent assets, frozen sources. And what looks, and sends notices, beside streams."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from hotfire.alarm.model import Alarm
 from hotfire.clock import iso
+from hotfire.detect.model import Readings
 from hotfire.errors import HotfireError
 from hotfire.findings import Change, Condition
 from hotfire.notify.outbox import Sender
+from hotfire.workspace.frozen import Standing, observe
 from hotfire.workspace.notify import notifiers
 from hotfire.workspace.rules import Rules
 from hotfire.workspace.wiring import Workspace
 
 if TYPE_CHECKING:
     from hotfire.detect.model import Rule
+
+Stands = Callable[[str, Standing], None]
 
 _GRACE_NS = 2_000_000_000
 """What rows may take from their source to the store before their asset counts as silent."""
@@ -25,32 +32,66 @@ _DRAIN_S = 5.0
 
 
 class WallClock:
-    """What the wall clock shows of the streams of a workspace."""
+    """What the wall clock shows of the streams of a workspace.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    Args:
+        stands: is told how each web API is doing, with its stream.
+    """
+
+    def __init__(self, workspace: Workspace, stands: Stands = lambda _stream, _standing: None) -> None:
+        self._workspace, self._stands = workspace, stands
         self._rules: dict[tuple[str, str], list[Rule]] = {}
 
     def look(self) -> None:
         """Write down what it shows now."""
         store, now_ns = self._workspace.store, self._workspace.clock.now_ns()
         for stream in self._workspace.settings.streams:
-            for name, change in self.silent(stream, now_ns):
-                store.alarms.observe(stream, name, change)
+            if store.major(stream) is not None:
+                for name, change in [*self.silent(stream, now_ns), *self.heard_again(stream, now_ns)]:
+                    store.alarms.observe(stream, name, change)
+                asked = observe(self._workspace, stream)
+                if asked is not None:
+                    self._stands(stream, asked)
 
     def silent(self, stream: str, now_ns: int) -> Iterator[tuple[str, Change]]:
         """The assets of a stream that are silent, each silence with a name of its own.
 
         An asset is silent where rows came from it as they happened, and none have come for longer than the time-out of a
-        `no_data` rule of the whole asset. Its next row ends the silence, in the ledger of conditions, too.
+        `no_data` rule of the whole asset, whose `while` is true of its last row.
         """
         for rule in self._no_data(stream):
             timeout_ns, severity = rule.parameters["timeout_ns"], rule.levels[0].severity
-            for asset, _, heard_ns in self._workspace.store.query("heard", stream=stream).iter_rows():
-                if now_ns - heard_ns > timeout_ns + _GRACE_NS:
+            quiet = [one for one in self._heard(stream) if now_ns - one[1] > timeout_ns + _GRACE_NS]
+            concerned = self._concerned(stream, rule) if quiet and rule.only else None
+            for asset, heard_ns in quiet:
+                if concerned is None or asset in concerned:
                     since_ns, message = heard_ns + timeout_ns, f"{asset}: no rows since {iso(heard_ns)}"
                     held = Condition(rule.name, asset, "", 1, severity, severity, since_ns, message=message)
                     yield _named(stream, rule.name, asset, since_ns), Change("raised", since_ns, held, rule.about)
+
+    def heard_again(self, stream: str, now_ns: int) -> Iterator[tuple[str, Change]]:
+        """The silences that are over, though no row says so: what comes late may leave no gap of event time."""
+        for rule in self._no_data(stream):
+            heard, timeout_ns = dict(self._heard(stream)), rule.parameters["timeout_ns"]
+            for text in self._workspace.store.query("alarms_of_rule", stream=stream, rule=rule.name)["alarm"]:
+                one = msgspec.json.decode(text, type=Alarm)
+                heard_ns = heard.get(one.asset)
+                if one.active and heard_ns is not None and now_ns - heard_ns <= timeout_ns:
+                    since_ns = one.raised_at_ns or heard_ns
+                    over = Condition(rule.name, one.asset, "", 1, None, one.severity, since_ns, heard_ns)
+                    name = _named(stream, rule.name, one.asset, "heard", heard_ns)
+                    yield name, Change("returned", heard_ns, over, rule.about)
+
+    def _heard(self, stream: str) -> list[tuple[str, int]]:
+        """When rows last came from each asset, as they happened."""
+        return self._workspace.store.query("heard", stream=stream).rows()
+
+    def _concerned(self, stream: str, rule: Rule) -> set[str]:
+        """The assets of whose last row a rule's `while` is true."""
+        contract = self._workspace.contract_in_use(stream)
+        readings = Readings.of(contract, self._workspace.store.latest(contract))
+        truth = readings.truth(rule.only or "").tolist()
+        return {asset for asset, one in zip(readings.assets, truth, strict=True) if one == 1}
 
     def _no_data(self, stream: str) -> list[Rule]:
         """The rules about assets as a whole being silent."""
@@ -77,10 +118,11 @@ class Sentinel:
     Args:
         opened: opens the workspace: the store that this process owns, by a connection of its own.
         log: a structlog logger: for notices of kind `log`, and for what keeps it from looking.
+        stands: is told how each web API is doing, with its stream.
     """
 
-    def __init__(self, opened: Callable[[], Workspace], log: Any) -> None:
-        self._opened, self._log = opened, log
+    def __init__(self, opened: Callable[[], Workspace], log: Any, stands: Stands) -> None:
+        self._opened, self._log, self._stands = opened, log, stands
         self._sender: Sender | None = None
         self._stop = Event()
         self._thread = Thread(target=self._go, name="sentinel", daemon=True)
@@ -121,7 +163,7 @@ class Sentinel:
                 self._stop.wait(_AGAIN_S)
 
     def _watch(self, workspace: Workspace) -> None:
-        clock = WallClock(workspace)
+        clock = WallClock(workspace, self._stands)
         while True:
             clock.look()
             if self._stop.is_set():

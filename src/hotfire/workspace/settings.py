@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from hotfire.contract.model import STREAM_NAMES, is_stream_name
 from hotfire.errors import SettingsError, UserError
-from hotfire.workspace.entries import by_name, target, window
-from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS
+from hotfire.workspace.entries import by_name, target, web_api, window
+from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS, REST
 from hotfire.workspace.kinds import SAID, TEXTS, fitting
 from hotfire.workspace.model import (
     AlarmSettings,
@@ -243,8 +243,11 @@ def _stream(name: str, values: Mapping[Key, Any], given: Mapping[Key, _Given]) -
     for missing in {"column", "start"} - clock.keys() if clock else ():
         where = next(one.where for key, one in given.items() if key[:4] == (*above, "clock"))
         raise SettingsError(f"{where}: streams.{name}.source.clock has no {missing}.")
+    own = _table(values, *above)
+    asked = {one: own.pop(one) for one in REST & own.keys()}
     source = SourceSettings(
-        **_table(values, *above),
+        **own,
+        rest=web_api(name, own.get("kind"), asked),
         clock=ClockSettings(**clock) if clock else None,
         derive=_table(values, *above, "derive"),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from hotfire.contract.model import NAME
+from hotfire.errors import UserError
 from hotfire.ledger.cleared import cleared_before
 from hotfire.sql.views import Tables
 from hotfire.store import ddl
@@ -41,4 +44,19 @@ def tables(workspace: Workspace) -> Tables:
         return cleared_before(workspace.store, name) if name in streams else None
 
     names = sorted({*workspace.store.tables(), *streams, *(f"lake.{name}" for name in streams)})
-    return Tables(names, table, contract, lake, workspace.settings.data / WAREHOUSE, cleared)
+    warehouse = workspace.settings.data / WAREHOUSE
+    return Tables(names, table, contract, lake, warehouse, cleared, _queries(workspace.settings.folder, names))
+
+
+def _queries(folder: Path, names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The named queries of the workspace, `queries/<name>.sql`: file and SQL by name."""
+    found = {}
+    for path in sorted((folder / "queries").glob("*.sql")):
+        file = path.relative_to(folder).as_posix()
+        if not NAME.fullmatch(path.stem) or path.stem in names:
+            raise UserError(f"{file} cannot be a query's name.", "Rename it: no table's name; a-z, 0-9 and _.")
+        try:
+            found[path.stem] = (file, path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{file} cannot be read: {error}.") from None
+    return found

@@ -10,6 +10,7 @@ from hotfire.errors import UserError
 TEMPLATES = {
     "engines": "rocket engines on test stands; `hotfire simulate` makes their data",
     "dyno": "turbofan engines run to failure: the C-MAPSS files",
+    "launches": "rocket launches and what belongs to them, from a web API: corrected, counted after every change",
     "fleet": "devices in the field, two generations of messages, and sensor boxes",
 }
 """The reference workspaces, and what each is about."""

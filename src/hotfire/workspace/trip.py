@@ -61,12 +61,16 @@ def trip(workspace: Workspace, alarm: Alarm, around_ns: int) -> Trip:
             until the condition had returned for so long.
 
     Raises:
-        UserError: it never was raised.
+        UserError: it never was raised, or is about no row.
     """
     at_ns = alarm.raised_at_ns
     if at_ns is None:
         what = f"The alarm {alarm.alarm_id} was never raised: it is there to be kept silent."
         raise UserError(what, f"See hotfire alarm show {alarm.alarm_id}")
+    contract = workspace.contract_in_use(alarm.stream)
+    if contract.kind == "entity":
+        what = f"The alarm {alarm.alarm_id} is about the source of {alarm.stream}: no row tells of it."
+        raise UserError(what, "`hotfire doctor` says how the source is doing.")
     whole = shown(workspace, alarm)
     until_ns = max([at_ns, *(one.at_ns for one in whole.happenings if one.at_ns is not None)])
     point = {"stream": alarm.stream, "rule": alarm.rule, "asset": alarm.asset, "channel": alarm.channel}
@@ -76,7 +80,6 @@ def trip(workspace: Workspace, alarm: Alarm, around_ns: int) -> Trip:
     )
     batch = _batch(workspace, alarm, conditions)
     rule = held(workspace, alarm.stream, alarm.rule, at_ns, batch, alarm.opened_at_ns)
-    contract = workspace.contract_in_use(alarm.stream)
     returned_ns = conditions["returned_at_ns"][0] if conditions.height else None
     rows = _rows(workspace, contract, alarm.asset, at_ns, (at_ns - around_ns, at_ns + around_ns + 1))
     if returned_ns is not None and rows.filter(pl.col(contract.identity[1]) > at_ns).is_empty():

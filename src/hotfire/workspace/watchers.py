@@ -1,4 +1,4 @@
-"""What `doctor` says of rules and of notices."""
+"""What `doctor` says of rules, of notices and of web APIs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hotfire.clock import iso
 from hotfire.errors import UserError
+from hotfire.workspace.frozen import standing
 from hotfire.workspace.rules import rules_texts, stream_remarks
 
 if TYPE_CHECKING:
@@ -59,3 +60,25 @@ def notices_seen(workspace: Workspace) -> Iterator[Seen]:
         elif late or given_up:
             do = f"The last trouble: {error}" if error else "Run `hotfire up`, or `hotfire sentinel`, which send them."
         yield name, not do, detail, do
+
+
+def source_seen(workspace: Workspace, stream: str) -> Iterator[Seen]:
+    """Whether the web API of a stream is looked at, still changes, and lists what is stored."""
+    found, rest = standing(workspace, stream), workspace.settings.stream(stream).source.rest
+    if rest is None:
+        return
+    if found is None:
+        yield f"source/{stream}", True, "never looked at", ""
+        return
+    detail, do = f"looked at {iso(found.checked_ns)[:19]}Z, changed {iso(found.changed_ns)[:19]}Z", ""
+    if found.frozen_ns is not None:
+        detail, do = (
+            f"{detail}: frozen",
+            f"It should change every {rest.cadence}: ask those who run it, or set cadence.",
+        )
+    elif workspace.clock.now_ns() - found.checked_ns > rest.cadence_ns:
+        detail, do = f"{detail}: nobody looks", f"Run `hotfire up`, or `hotfire ingest {stream}` now and then."
+    elif found.missing:
+        detail = f"{detail}: it lacks {found.missing:,} stored records, too many to be deleted"
+        do = f"If they are gone, set max_deleted for one `hotfire ingest {stream} --reconcile`."
+    yield f"source/{stream}", not do, detail, do

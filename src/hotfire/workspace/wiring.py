@@ -1,4 +1,4 @@
-"""Where settings become parts: the only module that names concrete sources, stores and lakes."""
+"""Where settings become parts: with `stores` and `web_api` the only modules that name concrete sources, stores and lakes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ from hotfire.engine.backfill import BackfillSource
 from hotfire.engine.flow import Flow
 from hotfire.engine.upgrade import Nothing, take_up
 from hotfire.engine.watch import UNWATCHED
-from hotfire.errors import ContractError, UserError
+from hotfire.errors import UserError
 from hotfire.lake.delta import DeltaLake
 from hotfire.quarantine.replay import QuarantineSource
 from hotfire.rows import BACKFILL
 from hotfire.source.files import FileSource
+from hotfire.source.rest.source import KEY as ASKED
+from hotfire.source.rest.source import RestSource
 from hotfire.source.several import NowAndThen, Several
 from hotfire.source.spool.source import KEY, SpoolSettings, SpoolSource
 from hotfire.source.spool.writer import Spool, SpoolLimits
 from hotfire.source.stdin import Pipes
 from hotfire.store.operational import OperationalStore
-from hotfire.store.sqlite import SqliteStore
-from hotfire.workspace.contracts import compiled_contract, contract_texts, load_contract
+from hotfire.workspace.contracts import compiled_contract, contract_texts, load_contract, same_identity
 from hotfire.workspace.notify import routing
 from hotfire.workspace.reading_files import file_settings, needed_fields
 from hotfire.workspace.rules import Rules
+from hotfire.workspace.snapshots import snapshot_of
+from hotfire.workspace.stores import PATIENCE_S, SUPERVISED_S, open_store
+from hotfire.workspace.web_api import rest_source
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
@@ -39,9 +43,6 @@ if TYPE_CHECKING:
     from hotfire.protocols import Read, Source, Store
     from hotfire.rows import Backfill, Plan
     from hotfire.workspace.model import Settings
-
-PATIENCE_S, SUPERVISED_S = 15.0, 2.0
-"""How long a command waits for a store that went away; where a stream is under supervision, that does it, and shows it."""
 
 
 _GREATER = 2
@@ -57,6 +58,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     Attributes:
         rules: of streams whose flows were made.
+        reconcile: compare everything that a web API has, whatever is known.
     """
 
     def __init__(
@@ -66,14 +68,16 @@ class Workspace(AbstractContextManager["Workspace"]):
         *,
         dry_run: bool = False,
         spools: Mapping[str, Spool] | None = None,
+        reconcile: bool = False,
     ) -> None:
         self.settings = settings
         self._spools = spools
         self._own_spools: dict[str, Spool] = {}
         self.clock = clock or SystemClock()
-        self.dry_run = dry_run
+        self.dry_run, self.reconcile = dry_run, reconcile
         self.rules: dict[str, Rules] = {}
         self._opened: list[Store | Source | Spool] = []
+        self.asked: RestSource | None = None
 
     @cached_property
     def store(self) -> OperationalStore:
@@ -121,7 +125,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         if major is not None and (contract.older or major > contract.major):
             take_up(self.idle_flow(contract, "upgrade"), texts)
         elif major is not None:
-            _same_identity(self.contract_in_use(stream), contract)
+            same_identity(self.contract_in_use(stream), contract)
         self.store.ensure(contract, texts)
         return contract
 
@@ -136,7 +140,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         Returns:
             The flow, and its source, which tells its problems.
         """
-        source = self._feed(contract, places, follow=follow)
+        self.asked = None if places else self._web_api(contract)
+        source = self._feed(contract, places, self.asked, follow=follow)
         return self._flow(contract, job_id, source, lenient=True), source
 
     def repair_flow(self, contract: Contract, job_id: str, check: str = "") -> Flow:
@@ -169,7 +174,13 @@ class Workspace(AbstractContextManager["Workspace"]):
         paths = ["-", *map(self.settings.absolute, configured)]
         if plan.shard == BACKFILL:
             return BackfillSource(self.files(contract, paths), 0).reread(plan.span)
-        return self._feed(contract, paths, pushed=True).reread(plan.span)
+        return self._feed(contract, paths, self._web_api(contract), pushed=True).reread(plan.span)
+
+    def rereading(self, contract: Contract) -> Source:
+        """What files and web APIs gave, where it can still be read again. What was pushed is let go of."""
+        places = ["-", *map(self.settings.absolute, self.settings.stream(contract.stream).source.path)]
+        asked = self._web_api(contract) or Nothing()
+        return Several({ASKED: asked, "": self.files(contract, places)}, self.clock)
 
     def spool(self, stream: str) -> Spool:
         """What was pushed to a stream and waits for its commit."""
@@ -208,20 +219,32 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.close()
 
     def _feed(
-        self, contract: Contract, places: Sequence[str] = (), *, follow: bool = False, pushed: bool = False
+        self,
+        contract: Contract,
+        places: Sequence[str],
+        asked: RestSource | None,
+        *,
+        follow: bool = False,
+        pushed: bool = False,
     ) -> Several:
-        """Pushed rows, unless only `places` are asked for, and files."""
+        """Pushed rows, unless only `places` are asked for, a web API, and files."""
         own = self.settings.stream(contract.stream).source
         limits = SpoolSettings(batch_rows=self.settings.engine.batch_rows, batch_bytes=self.settings.engine.batch_bytes)
         with_pushed = (not places or pushed) and not self.dry_run and self._pushed(contract.stream)
-        only_pushed = with_pushed and not places and not own.path
+        without_files = (with_pushed or asked) and not places and not own.path
         sources: dict[str, Source] = {
             KEY: SpoolSource(self.spool(contract.stream), limits) if with_pushed else Nothing(),
-            "": Nothing() if only_pushed else self.files(contract, places, follow=follow),
+            ASKED: asked or Nothing(),
+            "": Nothing() if without_files else self.files(contract, places, follow=follow),
         }
         if follow and own.every_ns:
-            sources[""] = NowAndThen(sources[""], own.every_ns, self.clock)
+            sources |= {one: NowAndThen(sources[one], own.every_ns, self.clock) for one in (ASKED, "")}
         return Several(sources, self.clock)
+
+    def _web_api(self, contract: Contract) -> RestSource | None:
+        """What the stream asks; None where it is not read from a web API."""
+        flags = {"durable": not self.dry_run, "reconcile": self.reconcile}
+        return rest_source(self.settings, contract, self.clock, self._open_store, **flags)
 
     def _pushed(self, stream: str) -> bool:
         """Whether rows of the stream are, or ever were, pushed."""
@@ -260,40 +283,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         patience_s = PATIENCE_S if self._spools is None else SUPERVISED_S
         store = open_store(self.settings, self.clock, patience_s, dry_run=dry_run)
         store.alarms.routing = routing(self.settings)
+        store.snapshots.of = partial(snapshot_of, self.settings)
         if self._spools is not None:
             store.borrow()
         self._opened.append(store)
         return store
-
-
-def open_store(
-    settings: Settings, clock: Clock, patience_s: float = PATIENCE_S, *, dry_run: bool = False
-) -> OperationalStore:
-    """The operational store that `store.url` names; a lost connection to it is taken up again for so long."""
-    url = settings.store.url
-    if settings.database is not None:
-        return SqliteStore(settings.database, clock, dry_run=dry_run)
-    if url.reveal().partition(":")[0] in ("postgresql", "postgres"):
-        from hotfire.store.postgresql import PostgresStore
-
-        return PostgresStore(url.reveal(), clock, dry_run=dry_run, patience_s=patience_s)
-    raise UserError(
-        f"The store {url!r} is of a kind this hotfire does not know.",
-        "Use sqlite:///data/hotfire.db or postgresql://USER@HOST/DATABASE.",
-    )
-
-
-def open_shadow(folder: Path, clock: Clock) -> OperationalStore:
-    """The store of a replay's shadow ledger."""
-    return SqliteStore(folder / "hotfire.db", clock)
-
-
-def _same_identity(used: Contract, contract: Contract) -> None:
-    for what in ("kind", "identity", "revision"):
-        old, new = getattr(used, what), getattr(contract, what)
-        if old != new:
-            shown = [value if isinstance(value, str) else ", ".join(value or ["none"]) for value in (old, new)]
-            raise ContractError(
-                f"{contract.stream} holds rows under the {what} {shown[0]}; the contract now says {shown[1]}.",
-                "Take the change back, or begin a stream under another name.",
-            )

@@ -28,14 +28,17 @@ BY_ARRIVAL = Contract(
 )
 BY_REVISION = replace(BY_ARRIVAL, revision="rev")
 SCHEMA = {"id": pl.String, "part": pl.Int64, "rev": pl.Int64, "x": pl.Float64}
-Row = tuple[str, int | None, int | None, float | None]
+Row = tuple[str, int | None, int | None, float | None, bool]
+GONE = (None, None)
+"""What a deletion has for content."""
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["a", "b"]),
         st.sampled_from([None, 1]),
         st.none() | st.integers(0, 3),
         st.sampled_from([None, 1.0, 2.0]),
-    ),
+        st.sampled_from([False, False, False, True]),
+    ).map(lambda row: (*row[:2], *GONE, True) if row[4] else row),
     min_size=1,
     max_size=30,
 )
@@ -49,7 +52,11 @@ def expected(contract: Contract, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         key, now, rev = row[:2], current.get(row[:2]), row[2]
         before = history.get(key, {}).get(rev) if contract.revision else now
-        if before == row:
+        if row[4]:
+            fates.append("duplicate" if now is None else "stored")
+            current.pop(key, None)
+            history.pop(key, None)
+        elif before == row:
             fates.append("duplicate")
         elif contract.revision and before is not None:
             fates.append("conflict")
@@ -66,7 +73,8 @@ def expected(contract: Contract, rows: Sequence[Row]) -> list[str]:
 
 def actual(contract: Contract, rows: Sequence[Row], batch: int) -> list[str]:
     """What becomes of each row, batch after batch."""
-    table = pl.DataFrame(schema={**SCHEMA, "batch_seq": pl.Int64, "row_no": pl.UInt32, "superseded": pl.Boolean})
+    marks = {"batch_seq": pl.Int64, "row_no": pl.UInt32, "superseded": pl.Boolean, "deleted": pl.Boolean}
+    table = pl.DataFrame(schema={**SCHEMA, **marks})
     fates: list[str] = []
 
     def look_up(keys: pl.DataFrame) -> pl.DataFrame:
@@ -75,7 +83,8 @@ def actual(contract: Contract, rows: Sequence[Row], batch: int) -> list[str]:
         )
 
     for batch_seq, start in enumerate(range(0, len(rows), batch)):
-        frame = pl.DataFrame(rows[start : start + batch], schema=SCHEMA, orient="row").with_row_index("row_no")
+        some = pl.DataFrame(rows[start : start + batch], schema={**SCHEMA, "deleted": pl.Boolean}, orient="row")
+        frame = some.with_row_index("row_no")
         found = sort_versions(contract, frame, Stored(look_up, lambda *_: SCHEMA))
         kept = found.kept.with_columns(batch_seq=pl.lit(batch_seq, dtype=pl.Int64)).select(table.columns)
         table = pl.concat([table, kept])
@@ -117,3 +126,31 @@ def test_the_replayed_row_keeps_its_place_in_the_order() -> None:
     history = pl.DataFrame(stored, schema=schema, orient="row")
     kept = sort_versions(BY_ARRIVAL, frame, Stored(lambda _: history, lambda *_: SCHEMA), [(3, 1), (3, 1)]).kept
     assert kept.select("id", "superseded").rows() == [("a", False), ("b", True)]
+
+
+def stored(*rows: tuple[object, ...]) -> Stored:
+    """Stored versions: of each id, revision and x, whether it is superseded, whether a deletion."""
+    marks = {"shard": pl.String, "batch_seq": pl.Int64, "row_no": pl.Int64}
+    listed = [(one, 1, rev, x, beaten, gone, "live", 3, at) for at, (one, rev, x, beaten, gone) in enumerate(rows)]
+    schema = {**SCHEMA, "superseded": pl.Boolean, "deleted": pl.Boolean, **marks}
+    history = pl.DataFrame(listed, schema=schema, orient="row")
+    return Stored(lambda _: history, lambda *_: SCHEMA)
+
+
+def test_first_versions_are_counted() -> None:
+    """Of a record that is new, or was deleted; not those that follow."""
+    before = stored(("a", 1, 1.0, False, False), ("b", 1, 1.0, False, False), ("b", None, None, False, True))
+    rows = [("a", 1, 2, 1.0), ("b", 1, 1, 1.0), ("b", 1, 2, 1.0), ("c", 1, 1, 1.0), ("c", 1, 1, 1.0)]
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_row_index("row_no")
+    for contract in (BY_ARRIVAL, BY_REVISION):
+        found = sort_versions(contract, frame, before)
+        assert (found.inserted, found.kept.height, found.duplicates) == (2, 4, [4])
+
+
+def test_what_came_before_a_deletion_does_not_bring_a_record_back() -> None:
+    """A row that leaves quarantine late is older than a deletion that came after it."""
+    frame = pl.DataFrame([("a", 1, 9, 5.0), ("a", 1, 9, 5.0)], schema=SCHEMA, orient="row").with_row_index("row_no")
+    before = stored(("a", 1, 1.0, False, False), ("a", None, None, False, True))
+    for contract in (BY_ARRIVAL, BY_REVISION):
+        kept = sort_versions(contract, frame, before, [(3, 0), (4, 0)]).kept
+        assert kept["superseded"].to_list()[:1] == [True]

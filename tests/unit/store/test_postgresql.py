@@ -278,7 +278,7 @@ def test_sessions_of_one_process_share_what_it_owns(url: str, store: PostgresSto
         epoch = lent.open("readings", LIVE).epoch
         with pytest.raises(OwnedElsewhere):
             other.own()
-        store.start_job("one", "up", "")
+        store.jobs.start("one", "up", "")
         lent.commit(outcome_of(READINGS, 1, [reading("a")]), READINGS, epoch)
     assert held(store, READINGS).height == 1
 

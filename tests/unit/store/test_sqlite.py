@@ -151,12 +151,12 @@ def test_what_was_read_does_not_keep_from_writing(store: SqliteStore, folder: Pa
         for batch_seq, write in enumerate(("job", "discard", "job"), 2):
             store.assets(READINGS)
             if write == "job":
-                other.start_job(f"job {batch_seq}", "ingest", "readings")
+                other.jobs.start(f"job {batch_seq}", "ingest", "readings")
             else:
                 assert other.discard([1], "a test")
             store.plan(plan_of(READINGS, batch_seq, 1), epoch)
             store.stored(READINGS, outcome_of(READINGS, 9, [reading("a")]).rows)
-            other.end_job("job 2", "done", "{}")
+            other.jobs.end("job 2", "done", "{}")
             store.commit(outcome_of(READINGS, batch_seq, [reading("a", START_NS + batch_seq)]), READINGS, epoch)
     assert held(store, READINGS).height == 3
 
@@ -265,10 +265,10 @@ def test_every_named_query_runs(store: SqliteStore) -> None:
 
 def test_jobs_are_written_down(store: SqliteStore) -> None:
     """From begin to end; those that were killed are buried by the next owner."""
-    store.start_job("one", "ingest", "readings")
-    store.end_job("one", "done", '{"received": 1}')
-    store.start_job("two", "ingest", "readings")
-    store.bury_jobs()
+    store.jobs.start("one", "ingest", "readings")
+    store.jobs.end("one", "done", '{"received": 1}')
+    store.jobs.start("two", "ingest", "readings")
+    store.jobs.bury()
     found = store.query("jobs", page=9).sort("job_id").select("job_id", "status", "summary").rows()
     assert found == [("one", "done", '{"received": 1}'), ("two", "failed", '{"error": "killed"}')]
 

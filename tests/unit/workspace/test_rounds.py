@@ -13,8 +13,9 @@ from hotfire.clock import SystemClock
 from hotfire.workspace.alarms import listed
 from hotfire.workspace.rounds import go_round
 from hotfire.workspace.settings import load
+from hotfire.workspace.stores import open_store
 from hotfire.workspace.templates import create
-from hotfire.workspace.wiring import Workspace, open_store
+from hotfire.workspace.wiring import Workspace
 
 STREAM = "engine_telemetry"
 

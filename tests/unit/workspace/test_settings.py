@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotfire.errors import SettingsError, UserError
-from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS
+from hotfire.workspace.keys import ARRAYS, CHOICES, KEYS, REST
 from hotfire.workspace.model import Key
 from hotfire.workspace.settings import current, find, load
 from hotfire.workspace.values import Secret
@@ -25,6 +25,7 @@ WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the
     "secret": ('"ab"', "ab", "ab"),
     "hidden": ('"http://ab"', "http://ab", "http://ab"),
     "texts": ('["a", "b"]', '["a", "b"]', ["a", "b"]),
+    "size": ('"5 MiB"', "5 MiB", "5 MiB"),
     "flag": ("true", "TRUE", True),
     "count": ("7", "7", 7),
     "rate": ("2.5", "2.5", 2.5),
@@ -32,8 +33,10 @@ WRITTEN = {  # a value of each kind: as TOML, as an environment variable, as the
     "pattern": ('"(?P<a>.)"', "(?P<a>.)", "(?P<a>.)"),
     "instant": ("2026-01-01T00:00:00+00:00", "2026-01-01 00:00:00+00:00", "2026-01-01 00:00:00+00:00"),
 }
+SOURCE = f"streams.{STREAM}.source"
 AROUND = {  # what has to be there beside a setting, by the table it stands in
     "clock": {f"streams.{STREAM}.source.clock.column": "n", f"streams.{STREAM}.source.clock.start": "2020-01-01T00Z"},
+    "rest": {f"{SOURCE}.kind": "rest", **{f"{SOURCE}.{name}": "/ab/c" for name in ("base_url", "list", "since")}},
     "notify": {"notify.ops.kind": "webhook", "notify.ops.url": "https://x"},
     "maintenance": {"maintenance.1.since": "2020-01-01T00Z", "maintenance.1.until": "2027-01-01T00Z"},
 }
@@ -60,12 +63,13 @@ def concrete(key: Key) -> Key:
 def forms(key: Key, kind: str) -> tuple[str, str, Any]:
     if key not in CHOICES:
         return WRITTEN[kind]
-    choice = CHOICES[key][-1]
+    choice = CHOICES[key][0 if key[-2:] == ("source", "kind") else -1]
     return f'"{choice}"', choice, choice
 
 
 def around_of(key: Key) -> dict[str, Any]:
-    return {} if key == ("notify", "*", "kind") else AROUND.get("clock" if "clock" in key else key[0], {})
+    table = "clock" if "clock" in key else "rest" if key[0] == "streams" and key[-1] in REST else key[0]
+    return {} if key == ("notify", "*", "kind") else AROUND.get(table, {})
 
 
 def in_file(path: Key, toml: str) -> str:

@@ -55,7 +55,7 @@ def test_a_template_makes_a_workspace(made: Path, template: str) -> None:
             assert OpenDataContractStandard.from_string(text).id == stream
         contract = load_contract(made / template, stream)
         assert contract.stream == stream
-        assert contract.kind == "telemetry"
+        assert contract.kind == ("entity" if template == "launches" else "telemetry")
     assert (made / template / "incoming").is_dir()
     assert "/data/" in (made / template / ".gitignore").read_text(encoding="utf-8")
 

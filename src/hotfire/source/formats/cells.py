@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 from msgspec import Struct
 
+from hotfire.contract.nested import written_array
+
 if TYPE_CHECKING:
-    from hotfire.contract.model import Field
+    from hotfire.contract.model import Field, Type
 
 DTYPES: Mapping[str, pl.DataType] = {
     "string": pl.String(),
@@ -18,6 +20,7 @@ DTYPES: Mapping[str, pl.DataType] = {
     "integer": pl.Int64(),
     "number": pl.Float64(),
     "boolean": pl.Boolean(),
+    "array": pl.String(),
 }
 
 WANTED: Mapping[str, str] = {
@@ -27,6 +30,7 @@ WANTED: Mapping[str, str] = {
     "integer": "not a whole number of 64 bits",
     "number": "not a number",
     "boolean": "neither true nor false",
+    "array": "not a JSON array",
 }
 
 _YES_NO = {"true": True, "false": False}
@@ -94,10 +98,22 @@ def _nothing(like: pl.Series) -> pl.Series:
     return pl.Series(like.name, [None], dtype=like.dtype).new_from_index(0, len(like))
 
 
+def _text(texts: pl.Series) -> pl.Series:
+    return texts.zip_with((texts != "") & ~texts.str.contains("\0", literal=True), _nothing(texts))
+
+
+def _arrays(texts: pl.Series) -> pl.Series:
+    found = [None if text is None else written_array(text) for text in texts]
+    return pl.Series(texts.name, found, dtype=pl.String)
+
+
+_TEXTS: Mapping[Type, Callable[[pl.Series], pl.Series]] = {"string": _text, "array": _arrays}
+
+
 def _strict(texts: pl.Series, field: Field, decimal: str) -> pl.Series:
     """Cells under one field; null where the cell is empty or does not fit."""
-    if field.type == "string":
-        return _text(texts)
+    if field.type in _TEXTS:
+        return _TEXTS[field.type](texts)
     bare = texts.str.strip_chars()
     match field.type:
         case "timestamp" if field.format != "iso":
@@ -120,10 +136,6 @@ def _lenient(texts: pl.Series, strict: pl.Series, decimal: str, field: Field) ->
     if field.type == "integer":
         return strict.zip_with(strict.is_not_null(), _whole(_number(bare, decimal)))
     return strict
-
-
-def _text(texts: pl.Series) -> pl.Series:
-    return texts.zip_with((texts != "") & ~texts.str.contains("\0", literal=True), _nothing(texts))
 
 
 def _number(bare: pl.Series, decimal: str) -> pl.Series:

@@ -32,6 +32,8 @@ def coerced(kind: Kind, text: str) -> Any:
             return float(bare) if _FLOAT.fullmatch(bare) else None
         case "integer":
             return whole(bare) if _INTEGER.fullmatch(bare) else _rounded(bare)
+        case "array":
+            return None
 
 
 def epoch(text: str) -> float | None:

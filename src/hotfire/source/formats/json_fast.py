@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from hotfire.contract.model import Field
+from hotfire.contract.nested import array_text
 from hotfire.rows import Decoded, Fault
 from hotfire.source.formats.dialect import decodes
 from hotfire.source.formats.json_layout import Form, Kind, Layout, Path, Shape, fits, layout
@@ -31,6 +32,7 @@ _TYPES: Mapping[Kind, type[pl.DataType]] = {
     "number": pl.Float64,
     "boolean": pl.Boolean,
     "epoch": pl.String,
+    "array": pl.String,
 }
 
 _FIRST = (8, 64, 512)
@@ -205,4 +207,6 @@ def _columns(plan: Layout, cells: Cells) -> pl.DataFrame:
 def _series(form: Form, values: list[Any]) -> pl.Series:
     if form.kind == "epoch":
         values = [None if value is None else repr(value) for value in values]
+    if form.kind == "array":
+        values = [None if value is None else array_text(value) for value in values]
     return pl.Series(form.name, values, dtype=_TYPES[form.kind], strict=True)

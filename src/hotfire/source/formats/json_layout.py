@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from hotfire.contract.model import Field
+from hotfire.contract.model import Field, Type
 
-Kind = Literal["text", "integer", "number", "boolean", "epoch"]
-"""What a JSON value must be: text, a whole number, any number, true or false, an instant written as a number."""
+Kind = Literal["text", "integer", "number", "boolean", "epoch", "array"]
+"""What a JSON value must be: text, a whole number, any number, true or false, an instant written as a number, an array."""
 
 Path: TypeAlias = tuple[str, ...]
 """The keys that lead to a value, outermost first."""
@@ -27,6 +27,7 @@ _ACCEPTS: Mapping[Kind, tuple[Any, ...]] = {
     "number": (float,),
     "boolean": (bool,),
     "epoch": (_Int, float),
+    "array": (list,),
 }
 
 
@@ -90,6 +91,8 @@ def fits(kind: Kind, value: object) -> bool:
             return found is bool
         case "number" | "epoch":
             return found is int or found is float
+        case "array":
+            return found is list
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +109,8 @@ def _layout(fields: tuple[Field, ...], extras: frozenset[Path]) -> Layout:
 def _kind(field: Field) -> Kind:
     if field.type in ("timestamp", "date"):
         return "text" if field.format == "iso" else "epoch"
-    return {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}[field.type]  # type: ignore[return-value]  # mypy widens the values of a literal mapping to str
+    kinds: Mapping[Type, Kind] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
+    return kinds.get(field.type, "array")
 
 
 def _shape(forms: Sequence[tuple[list[str], Form]], extras: Collection[Path]) -> Shape:

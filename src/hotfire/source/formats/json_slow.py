@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec import Struct, field
 
+from hotfire.contract.nested import array
 from hotfire.rows import Fault
 from hotfire.source.formats.json_coerced import coerced, epoch, whole
 from hotfire.source.formats.json_layout import Form, Kind, Path, Shape, Slot
@@ -34,6 +35,7 @@ _WANTED: dict[Kind, str] = {
     "number": "a number",
     "boolean": "true or false",
     "epoch": "a number",
+    "array": "an array of what can be stored",
 }
 
 
@@ -193,6 +195,8 @@ def _read(kind: Kind, value: Any) -> Any:
             return _float(value) if found in (_Integer, _Fraction) else None
         case "epoch":
             return epoch(value) if found in (_Integer, _Fraction) else None
+        case "array":
+            return array(compact(value)) if found is list else None
 
 
 def _float(text: str) -> float:

@@ -13,6 +13,7 @@ import orjson
 import polars as pl
 from msgspec.structs import replace
 
+from hotfire.contract.nested import written_array
 from hotfire.contract.times import NUMBER
 from hotfire.rows import Decoded, Fault
 from hotfire.source.formats.cells import DTYPES, forms_of, judge
@@ -136,7 +137,11 @@ def _strict(column: pl.Series, field: Field) -> pl.Series:
         return column.cast(DTYPES[field.type], strict=False)
     if field.type == "date" and kind == pl.Date:
         return column.dt.to_string("iso")
-    return pl.Series(column.name, [None], dtype=DTYPES[field.type]).new_from_index(0, len(column))
+    if field.type == "array" and isinstance(kind, pl.List):
+        found = [None if one is None else written_array(orjson.dumps(_json(one))) for one in column.to_list()]
+    else:
+        found = [None] * len(column)
+    return pl.Series(column.name, found, dtype=DTYPES[field.type])
 
 
 def _lenient(column: pl.Series, strict: pl.Series, form: Form) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -96,6 +97,17 @@ def mended(segment: Segment) -> Segment:
     os.truncate(segment.path, end - segment.base)
     sync(segment.path)
     return replace(segment, end=end)
+
+
+def key_of(marker: bytes) -> str:
+    """What the places of a spool with this marker are called."""
+    return f"spool-{hashlib.sha256(marker).hexdigest()[:16]}"
+
+
+def written(folder: Path) -> int:
+    """The offset after the last byte of a spool that was written; 0 where there is no spool."""
+    segments = listing(folder)
+    return _sound(segments[-1], segments[-1].path.read_bytes())[1] if segments else 0
 
 
 def troubles(folder: Path) -> list[Trouble]:

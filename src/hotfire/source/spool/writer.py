@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 
 from hotfire.errors import OwnedElsewhere
 from hotfire.source.spool.frames import HEADER_BYTES, MARKER_BYTES, MOST_FACTS, Item, encoded
-from hotfire.source.spool.segments import create, listing, make, mended, opened, read
+from hotfire.source.spool.segments import create, key_of, listing, make, mended, opened, read
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
@@ -86,7 +85,7 @@ class Spool:
         self._owned = _own(folder)
         found = listing(folder)
         marker = found[-1].marker if found else os.urandom(MARKER_BYTES)
-        self.key = f"spool-{hashlib.sha256(marker).hexdigest()[:16]}"
+        self.key = key_of(marker)
         self._segments = [*found[:-1], mended(found[-1])] if found else [create(folder, 0, marker)]
         self._file: BinaryIO | None = None
         self._filled = 0

@@ -26,8 +26,8 @@ SELECT hash, version, texts, entered_at_ns FROM hf_version WHERE stream = :strea
 ORDER BY entered_at_ns;
 
 -- name: heard
--- When rows last came from each asset of one stream, as they happened: clocks of event time, and of the wall.
-SELECT asset, clock_ns, heard_at_ns FROM hf_asset WHERE stream = :stream AND heard_at_ns IS NOT NULL ORDER BY asset;
+-- When rows last came from each asset of one stream, as they happened, by the wall clock.
+SELECT asset, heard_at_ns FROM hf_asset WHERE stream = :stream AND heard_at_ns IS NOT NULL ORDER BY asset;
 
 -- name: rules_entered
 -- The hashes of the rules of one stream, in the order in which they were entered.
@@ -40,6 +40,10 @@ SELECT alarm FROM hf_alarm WHERE stream = :stream;
 -- name: alarms_open
 -- The alarms of one stream that are not over.
 SELECT alarm FROM hf_alarm WHERE stream = :stream AND is_over = 0;
+
+-- name: alarms_of_rule
+-- The alarms of one rule about assets as a whole that are not over.
+SELECT alarm FROM hf_alarm WHERE stream = :stream AND rule = :rule AND channel = '' AND is_over = 0;
 
 -- name: alarms_named
 -- Some alarms whose id is in a range, which is how it begins.

@@ -65,6 +65,11 @@ SELECT incarnation FROM hf_store;
 -- When a stream last committed a batch.
 SELECT max(committed_at_ns) AS committed_at_ns FROM hf_ledger WHERE stream = :stream;
 
+-- name: last_change
+-- When rows last came that were stored, of those that came after an instant; null where none did.
+SELECT max(received_at_ns) AS received_at_ns FROM hf_ledger
+WHERE stream = :stream AND stored > 0 AND repair = 0 AND received_at_ns > :after;
+
 -- name: cleared
 -- What retention took out of the store, by shard: how many rows, the last batch among them, and a time before which all were.
 SELECT shard, cleared, last_seq, before_ns FROM hf_cleared WHERE stream = :stream ORDER BY shard;
