@@ -19,7 +19,7 @@ from hotfire.contract.model import Type
 from hotfire.lake.trouble import ADVICE
 from hotfire.store import postgresql_trouble, sqlite_connection
 from hotfire.store.sqlite import SqliteStore
-from hotfire.workspace.keys import CHOICES, KEYS
+from hotfire.workspace.keys import CHOICES, KEYS, REST
 from hotfire.workspace.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,14 +89,18 @@ def test_the_settings_page_has_every_setting(tmp_path: Path) -> None:
     around = {"streams.s.source.clock.column": "n", "streams.s.source.clock.start": "2026-01-01T00:00:00Z"}
     around |= {"notify.s.kind": "log", "maintenance.1.since": "2026-01-01T00Z", "maintenance.1.until": "2026-01-02T00Z"}
     defaults = load(tmp_path, {}, around)
+    api = {f"streams.s.source.{name}": "rest" for name in ("kind", "base_url", "list")}
+    asked = load(tmp_path, {}, api).stream("s").source.rest
     rows = re.findall(r"^\| `([^`]+)` \| (\w+) \| ([^|]+) \|", SETTINGS, re.MULTILINE)
     kinds = {".".join(key): "text" if kind == "secret" else kind for key, kind in KEYS.items()}
     assert {name: kind for name, kind, _ in rows} == kinds
     for name, _, shown in rows:
+        last = name.rpartition(".")[2]
+        value = getattr(asked, last) if last in REST else value_of(defaults, name)
         if shown.startswith("`"):
-            assert shown.strip("`") == said(value_of(defaults, name)), name
+            assert shown.strip("`") == said(value), name
         elif shown not in ("the folder's name", "must be given", "see below"):
-            assert not value_of(defaults, name), name
+            assert not value, name
 
 
 def value_of(settings: Any, name: str) -> Any:

@@ -32,6 +32,10 @@ _PAGE_ROWS = 1000
 _AGAIN = "Nothing was done; the next poll asks again."
 
 
+class Senseless(Outage):
+    """An answer that cannot be right. The list is asked for instead."""
+
+
 class Book(Protocol):
     """What the store knows of the stream, and keeps of its source without a batch."""
 
@@ -138,7 +142,7 @@ class Looking(Struct, frozen=True):
         names, lines = self._queried(state, at_ns)
         found = {self.shape.key_of(one): one for one in decoded(lines)}
         if key not in found:
-            raise Outage(f"{self.settings.query} does not find the record that {path} answers.", _AGAIN)
+            raise Senseless(f"{self.settings.query} does not find the record that {path} answers.")
         latest_ns = max((self.shape.since_of(one) or 0 for one in found.values()), default=0)
         now = msgspec.structs.replace(
             now,
@@ -153,10 +157,10 @@ class Looking(Struct, frozen=True):
         try:
             record = msgspec.json.decode(answer.body)
         except msgspec.DecodeError as error:
-            raise Outage(f"{path} answers with something that is no record: {error}.", _AGAIN) from error
+            raise Senseless(f"{path} answers with something that is no record: {error}.") from error
         key, at_ns = self.shape.key_of(record), self.shape.since_of(record)
         if key is None or at_ns is None:
-            raise Outage(f"{path} answers with a record without key or {self.settings.since}.", _AGAIN)
+            raise Senseless(f"{path} answers with a record without key or {self.settings.since}.")
         return record, key, at_ns
 
     def _goes_on(self, state: State, at_ns: int, path: str) -> None:
@@ -165,7 +169,7 @@ class Looking(Struct, frozen=True):
         if least is None:
             least = (state.since_ns or 0) - self.settings.overlap_ns
         if at_ns < least:
-            raise Outage(f"{path} goes back to {iso(at_ns)}; it was at {iso(least)}.", _AGAIN)
+            raise Senseless(f"{path} goes back to {iso(at_ns)}; it was at {iso(least)}.")
 
     def _listed(self, state: State) -> list[Any]:
         """The records of the last list, where its answers are still here."""
