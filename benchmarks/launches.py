@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from hotfire.testing.launches import later, made_up
+from hotfire.testing.launches import later, made_up, write
 
 HOTFIRE = [sys.executable, "-m", "hotfire"]
 BASELINE = [sys.executable, str(Path(__file__).parent / "inputs" / "baseline_httpx.py")]
@@ -23,10 +23,8 @@ ADDRESS = "address"
 def served(folder: Path) -> Iterator[None]:
     """A replica of the API in a process of its own; it shows `now` or `later`, as it is told."""
     now = made_up(200)
-    for name, snapshot in (("now", now), ("later", later(now))):
-        (folder / name).mkdir(exist_ok=True)
-        for collection, found in snapshot.items():
-            (folder / name / f"{collection}.json").write_text(json.dumps(found), encoding="utf-8")
+    write(now, folder / "now")
+    write(later(now), folder / "later")
     command = [sys.executable, "-m", "hotfire.testing.replica", str(folder / "now")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

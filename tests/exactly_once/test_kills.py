@@ -20,7 +20,7 @@ from hotfire.contract.model import Contract, dump
 from hotfire.source.files import FileSource
 from hotfire.testing.replica import replica
 from hotfire.testing.stand import Stand
-from hotfire.testing.web_api import FLIGHTS, flight, flights
+from hotfire.testing.web_api import flight, flights, write_workspace
 from hotfire.workspace.contracts import contract_texts, load_contract
 
 CRASHES = int(os.environ.get("HOTFIRE_CRASHES", "100"))
@@ -288,7 +288,7 @@ def test_polls_of_a_web_api_killed_at_random_instants_change_nothing(
     with replica(flights(40)) as server:
 
         def polled(folder: Path, poll: Callable[..., object]) -> str:
-            make_flights(folder, server.url, kept_in.new_url() if folder.name != "calm" else "")
+            write_workspace(folder, server.url, kept_in.new_url() if folder.name != "calm" else "")
             for snapshot, words in story:
                 server.step(snapshot)
                 argv = ["ingest", "flights", "--batch-rows", "20", "--json", *words]
@@ -309,24 +309,3 @@ def test_polls_of_a_web_api_killed_at_random_instants_change_nothing(
             chance, folder = random.Random(f"polls {number}"), bench / f"{number}"
             assert digest == polled(folder, lambda **order: killed_until_done(zygote, chance, max(took), **order))  # noqa: B023
             shutil.rmtree(folder)
-
-
-def make_flights(folder: Path, api: str, store: str) -> None:
-    """A workspace with the stream of launches that a replica serves."""
-    (folder / "contracts" / "flights").mkdir(parents=True)
-    columns = "\n".join(
-        f"      - {{name: {one.name}, logicalType: {one.type}, required: {str(one.required).lower()}"
-        + (", primaryKey: true}" if one.name in FLIGHTS.key else "}")
-        for one in FLIGHTS.columns
-    )
-    (folder / "contracts" / "flights" / "v1.yaml").write_text(
-        "apiVersion: v3.1.0\nkind: DataContract\nid: flights\nversion: 1.0.0\nstatus: active\nschema:\n"
-        "  - name: flights\n    logicalType: object\n"
-        "    customProperties: [{property: hotfire.kind, value: entity}]\n"
-        f"    properties:\n{columns}\n"
-    )
-    (folder / "hotfire.toml").write_text(
-        (f'[store]\nurl = "{store}"\n\n' if store else "")
-        + f'[streams.flights.source]\nkind = "rest"\nbase_url = "{api}"\nlist = "/v4/launches"\n'
-        'latest = "/v4/launches/latest"\nquery = "/v4/launches/query"\nsince = "date_utc"\nplanned = "upcoming"\n'
-    )

@@ -103,6 +103,19 @@ def test_a_crash_at_any_step_changes_nothing(bench: Path, server: Replica) -> No
         assert own.balance().differences == []
 
 
+def test_a_replay_gives_the_same(bench: Path, server: Replica) -> None:
+    """Deletions among versions, and records that come back after them: the shadow ledger's digest is the live one."""
+    own = stand(bench / "calm")
+    Story(server, own).told()
+    with ExitStack() as opened:
+        book = StoreBook(lambda: closing(opened, own.store()), FLIGHTS, durable=True)
+        server.step(FIRST)
+        own.run(Asking(server.url, own.folder / "raw", book, own.clock).open(reconcile=True))
+    replayed = own.replay()
+    assert (replayed.digest, replayed.difference) == (own.digest(), None)
+    assert replayed.counts.stored == own.came().totals["stored"] > 45
+
+
 def test_a_look_in_several_batches_is_one_look(bench: Path, server: Replica) -> None:
     """Also where a process dies between them: the answers are gone on with, and nothing is asked again."""
     chance = random.Random(5)

@@ -198,7 +198,7 @@ def _lines(tally: Tally, document: Mapping[str, Any], problems: Sequence[UserErr
         values = ", ".join(
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown
         )
-        yield f"  {document['snapshot']['kind']}: {values}"
+        yield f"  snapshot: {values}"
     if tally.raised:
         worst = max(tally.raised, key=SEVERITIES.index)
         see = "" if document.get("dry_run") else f": {hint('alarm list')}"

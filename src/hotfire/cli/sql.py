@@ -23,7 +23,7 @@ _SHOWN = 1000
 @click.option("--unit", "units", multiple=True, metavar="COLUMN=UNIT", help="Convert a column: chamber_pressure=psi.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values.")
 def sql(statement: str, units: Sequence[str], *, as_csv: bool) -> Answer:
-    """Ask the tables: `select ... from STREAM`, `lake.STREAM` for the whole history."""
+    """Ask the tables: `select ... from STREAM`, `lake.STREAM` for the whole history; or the name of one of queries/*.sql."""
     from hotfire.sql.duck import query
     from hotfire.sql.records import csv, records
     from hotfire.sql.units import header

@@ -174,7 +174,7 @@ def _typed(
         for check, why in broken.items():
             where = why.is_not_null() if mask is None else why.is_not_null() & mask
             rows = zip(frame["row_no"].filter(where), raw.filter(where), why.filter(where), strict=True)
-            faults.extend(Fault(no, f"{column.name}.{check}", str(value)[:200], said) for no, value, said in rows)
+            faults.extend(Fault(no, check, str(value)[:200], said) for no, value, said in rows)
         columns[column.name] = values
         if mask is not None:
             faults.extend(_other_forms(column, frame, mask, names))
@@ -185,12 +185,12 @@ def _read(column: Column, raw: pl.Series) -> _Read:
     """A column's values, and by check what is wrong with each; checks that nothing breaks are not there."""
     broken: dict[str, pl.Series] = {}
     if column.element:
-        raw, broken["type"] = elements(raw, column)
+        raw, broken[f"{column.name}.type"] = elements(raw, column)
     values = raw
     if column.type == "timestamp":
-        values, broken["time"] = to_ns(raw, column.format, column.zone)
+        values, broken[f"{column.name}.time"] = to_ns(raw, column.format, column.zone)
     elif column.type == "date":
-        values, broken["time"] = to_date(raw)
+        values, broken[f"{column.name}.time"] = to_date(raw)
     found = {check: why for check, why in broken.items() if why.null_count() < why.len()}
     return values.cast(FRAME_TYPES[column.type]).alias(column.name), found
 

@@ -126,6 +126,7 @@ class PostgresStore(OperationalStore):
         present, streams = self.tables(), self.query("streams")["stream"]
         tables = {table for table in present if table.startswith("hf_")} - {SCHEMA}
         tables |= {table for stream in streams for table in (stream, f"{stream}_history") if table in present}
+        tables |= {one.table for one in map(self.snapshots.of, streams) if one and one.table in present}
         self.reading(lambda: save_tables(self._session, sorted(tables), folder))
 
     def load(self, folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Launches, rockets, launchpads and payloads as the SpaceX API has them: made up, always the same."""
+"""Launches, rockets, launchpads and payloads as the SpaceX API has them: made up, always the same.
+
+`python -m hotfire.testing.launches NOW LATER` writes two snapshots into folders, for `hotfire.testing.replica`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ import random
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import click
+import msgspec
 
 from hotfire.testing.documents import Document
 
@@ -51,6 +58,13 @@ def later(
     return after
 
 
+def write(snapshot: Mapping[str, list[Document]], folder: Path) -> None:
+    """The snapshot as files of a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, found in snapshot.items():
+        (folder / f"{name}.json").write_bytes(msgspec.json.encode(found))
+
+
 def _launch(chance: random.Random, number: int, *, upcoming: bool) -> Document:
     at = _FIRST + timedelta(days=30 * number, minutes=chance.randint(0, 1000))
     success = None if upcoming else chance.random() < _FLOWN
@@ -85,3 +99,17 @@ def _id(kind: str, number: int) -> str:
 
 def _iso(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+@click.command()
+@click.argument("now", type=click.Path(path_type=Path))
+@click.argument("after", metavar="LATER", type=click.Path(path_type=Path))
+def main(now: Path, after: Path) -> None:
+    """Write two snapshots: 200 launches, and some weeks later."""
+    first = made_up()
+    write(first, now)
+    write(later(first), after)
+
+
+if __name__ == "__main__":
+    main()

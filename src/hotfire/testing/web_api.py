@@ -35,6 +35,24 @@ FLIGHTS = Contract(
 )
 """What the records below promise."""
 
+_CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: flights
+version: 1.0.0
+status: active
+schema:
+  - name: flights
+    logicalType: object
+    customProperties: [{property: hotfire.kind, value: entity}]
+    properties:
+      - {name: id, logicalType: string, required: true, primaryKey: true}
+      - {name: name, logicalType: string, required: true}
+      - {name: date_utc, logicalType: timestamp, required: true}
+      - {name: success, logicalType: boolean}
+"""
+"""The same, as it is written."""
+
 DAY_NS = 86_400_000_000_000
 
 
@@ -104,5 +122,21 @@ class Asking(Struct):
         settings, fuse = self.settings, fuse or Fuse()
         shape = Shape([self.contract.column(name) for name in self.contract.key], settings.since, settings.planned)
         answers, book = fuse.wrap("answers", Answers(self.folder)), fuse.wrap("book", self.book)
-        looking = Looking(settings, shape, fuse.wrap("api", self.api()), answers, book)
+        looking = Looking(settings, shape, fuse.wrap("api", self.api()), answers, book, self.contract.hash)
         return RestSource(looking, self.clock, batch_rows=batch_rows, reconcile=reconcile)
+
+
+def write_workspace(folder: Path, url: str, store: str = "") -> None:
+    """A workspace with a stream of these launches.
+
+    Args:
+        store: of PostgreSQL; empty: SQLite.
+    """
+    contract = folder / "contracts" / FLIGHTS.stream / "v1.yaml"
+    contract.parent.mkdir(parents=True)
+    contract.write_text(_CONTRACT, "utf-8")
+    path = "/v4/launches"
+    named = {"kind": "rest", "base_url": url, "list": path, "latest": f"{path}/latest", "query": f"{path}/query"}
+    lines = [f'{name} = "{value}"\n' for name, value in {**named, "since": "date_utc", "planned": "upcoming"}.items()]
+    toml = f"[streams.{FLIGHTS.stream}.source]\n{''.join(lines)}"
+    (folder / "hotfire.toml").write_text((f'[store]\nurl = "{store}"\n' if store else "") + toml, "utf-8")

@@ -34,7 +34,7 @@ MANIFEST = "backup.json"
 FORMAT = 1
 STORE, LAKE, WORKSPACE = "store", "lake", "workspace"
 """The folders of a backup."""
-CONFIGURATION = (FILE, "contracts", "rules", "snapshots", "dbt")
+CONFIGURATION = (FILE, "contracts", "rules", "snapshots", "queries", "dbt")
 """What of a workspace's own files is saved, as it is written: references like `${NAME}` stay references."""
 
 

@@ -83,5 +83,5 @@ def rest_source(
     shape = Shape(key, own.rest.since, own.rest.planned)
     api = Api(own.rest, clock, own.authorization.reveal() if own.authorization else "")
     answers = Answers(settings.data / "raw" / contract.stream, durable=durable)
-    looking = Looking(own.rest, shape, api, answers, StoreBook(opened, contract, durable))
+    looking = Looking(own.rest, shape, api, answers, StoreBook(opened, contract, durable), contract.hash)
     return RestSource(looking, clock, batch_rows=settings.engine.batch_rows, reconcile=reconcile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from hotfire.sql.duck import query
 from hotfire.sql.records import records
 from hotfire.testing.documents import Document
 from hotfire.testing.launches import later, made_up
+from hotfire.testing.replica import replica
+from hotfire.workspace.backup import back_up
 from hotfire.workspace.doctor import examine
+from hotfire.workspace.restore import restore
 from hotfire.workspace.settings import load
 from hotfire.workspace.tables import tables
 from hotfire.workspace.templates import create
@@ -44,11 +48,23 @@ class Launches:
         """One job over what a web API would answer; its row of the snapshot."""
         self.jobs += 1
         file, job_id = self.folder / "incoming" / f"{stream}-{self.jobs}.json", f"job{self.jobs}"
+        file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(found), encoding="utf-8")
         with self.workspace() as workspace:
             contract = workspace.prepare(stream)
             self.counts = run(workspace.ingest_flow(contract, job_id, [str(file)])[0])
             return workspace.store.snapshots.last(stream, job_id)
+
+    def poll(self, plan: str, *, reconcile: bool = False) -> tuple[int, str | None]:
+        """One job over the API by that plan: how many requests it sent, and the kind of its snapshot."""
+        self.jobs += 1
+        with Workspace(load(self.folder, self.environment, {}), reconcile=reconcile) as workspace:
+            flow, _ = workspace.ingest_flow(workspace.prepare("launches"), f"job{self.jobs}")
+            run(flow)
+            row = workspace.store.snapshots.last("launches", f"job{self.jobs}")
+            assert workspace.asked is not None
+            assert workspace.asked.looked.plan == plan
+            return workspace.asked.calls, row and row["kind"]
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         with self.workspace() as workspace:
@@ -265,3 +281,46 @@ def test_the_real_records_of_2022_are_taken_whole(ws: Launches) -> None:
         "select total_launches, total_successful_launches as won, total_failed_launches as lost from launch_aggregations order by id"
     )
     assert rows == [{"total_launches": 193, "won": 178, "lost": 5}, {"total_launches": 194, "won": 179, "lost": 5}]
+
+
+def test_the_api_is_read_by_the_least_that_tells(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Initial, nothing new, incremental, compared as a whole: each change leaves a snapshot that says by which plan."""
+    for url in ("", request.getfixturevalue("new_store_url")()):
+        ws = Launches(tmp_path / f"ws{bool(url)}", url)
+        with replica(NOW, LATER) as server:
+            ws.environment["HOTFIRE_STREAMS__LAUNCHES__SOURCE__BASE_URL"] = server.url
+            assert ws.poll("initial") == (1, "initial")
+            for _ in range(3):
+                assert ws.poll("unchanged") == (1, None)
+            server.step()
+            assert ws.poll("incremental") == (2, "incremental")
+            assert ws.poll("unchanged") == (1, None)
+            assert ws.poll("reconcile", reconcile=True) == (1, "reconcile")
+            assert ws.poll("reconcile", reconcile=True) == (1, None)
+        rows = ws.sql("select kind, batch_size from launch_aggregations order by id")
+        assert [(one["kind"], one["batch_size"]) for one in rows] == [
+            ("initial", 60),
+            ("incremental", 4),
+            ("reconcile", 3),
+        ]
+        assert ws.sql("select count(*) as n from launches_history") == [{"n": 67}]
+
+
+def test_a_backup_has_the_snapshots(ws: Launches, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Put back elsewhere, the rows of the snapshot, the queries and what writes both are there."""
+    ws.ingest(NOW["launches"])
+    with ws.workspace() as workspace:
+        back_up(workspace, tmp_path / "backup")
+    again = Launches(tmp_path / "again")
+    shutil.rmtree(again.folder)
+    again.folder.mkdir()
+    if ws.environment:
+        again.environment["HOTFIRE_STORE__URL"] = request.getfixturevalue("new_store_url")()
+        request.getfixturevalue("monkeypatch").setenv("HOTFIRE_STORE__URL", again.environment["HOTFIRE_STORE__URL"])
+    restore(tmp_path / "backup", again.folder)
+    assert again.sql("select total_launches, job_id from launch_aggregations") == [
+        {"total_launches": 60, "job_id": "job1"}
+    ]
+    assert len(again.sql("success_by_year")) == 5
+    again.jobs = 1
+    assert (again.ingest(LATER["launches"]) or {})["id"] == 2

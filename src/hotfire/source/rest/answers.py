@@ -69,11 +69,12 @@ class Answers:
         self._held = {name: body for name, body in self._held.items() if name in needed}
         if not self._durable or not self._folder.is_dir():
             return
+        for path in self._folder.glob(".*"):  # of processes that died while they wrote
+            path.unlink(missing_ok=True)
         left = KEPT_BYTES
         for path in sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime_ns, reverse=True):
-            size = path.stat().st_size
-            left -= size
-            if path.name not in needed and (left < 0 or path.name.startswith(".")):
+            left -= path.stat().st_size
+            if left < 0 and path.name not in needed:
                 path.unlink(missing_ok=True)
 
 

@@ -59,6 +59,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
         listing: the names of the last list's answers; empty where something newer was taken since.
         prints, latest_ns: the latest record, as it was answered: hashes of it, and its instant.
         etags: what answers were called, by address.
+        contract: the hash of the one that the last list was taken under: another one may read more of it.
         missing: so many stored records were not in the last list, and were not deleted: there were too many.
     """
 
@@ -70,6 +71,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     prints: tuple[str, ...] = ()
     latest_ns: int | None = None
     etags: dict[str, str] = {}
+    contract: str = ""
     missing: int = 0
 
 
@@ -93,13 +95,14 @@ class Look(Struct, frozen=True):
 
 
 class Looking(Struct, frozen=True):
-    """How to look: the API, its settings, and what is known of the stream."""
+    """How to look: the API, its settings, what is known of the stream, and the hash of its contract."""
 
     settings: RestSettings
     shape: Shape
     api: Api
     answers: Answers
     book: Book
+    contract: str
 
     def look(self, state: State, now_ns: int, *, reconcile: bool = False) -> Look:
         """Find out what is new.
@@ -115,6 +118,7 @@ class Looking(Struct, frozen=True):
         state = msgspec.structs.replace(state, checked_ns=now_ns)
         if state.initial_ns is None:
             return self._all("initial", state, force=False)
+        reconcile = reconcile or state.contract != self.contract
         due = now_ns - state.reconciled_ns >= self.settings.reconcile_ns
         if reconcile or due or self.settings.latest is None:
             return self._all("reconcile", state, force=reconcile or state.missing > 0)
@@ -143,11 +147,11 @@ class Looking(Struct, frozen=True):
         found = {self.shape.key_of(one): one for one in decoded(lines)}
         if key not in found:
             raise Senseless(f"{self.settings.query} does not find the record that {path} answers.")
-        latest_ns = max((self.shape.since_of(one) or 0 for one in found.values()), default=0)
+        instants = self._instants([record, *found.values()], state.checked_ns)
         now = msgspec.structs.replace(
             now,
             prints=(own, print_of(found[key])),
-            since_ns=max(latest_ns, at_ns, state.since_ns or 0),
+            since_ns=max([state.since_ns or 0, *instants]) or None,
             listing=(),
         )
         return Look("incremental", now, names, rows=len(lines))
@@ -219,8 +223,9 @@ class Looking(Struct, frozen=True):
         if tuple(names) == state.listing and not force:
             return Look(plan, self._compared(now) if compares else now, why=why)
         records = list(decoded(lines))
-        instants = [one for one in map(self.shape.since_of, records) if one is not None and one <= now_ns]
-        now = msgspec.structs.replace(now, since_ns=max(instants, default=None), initial_ns=state.initial_ns or now_ns)
+        since_ns = max(self._instants(records, now_ns), default=None)
+        initial_ns = state.initial_ns or now_ns
+        now = msgspec.structs.replace(now, since_ns=since_ns, initial_ns=initial_ns, contract=self.contract)
         if not compares:
             return Look(plan, now, names, rows=len(lines), why=why)
         gone, missing = self._gone(records, stored)
@@ -259,6 +264,10 @@ class Looking(Struct, frozen=True):
         if len(gone) > self.settings.max_deleted * len(stored):
             return [], len(gone)
         return gone, 0
+
+    def _instants(self, records: Sequence[Any], now_ns: int) -> list[int]:
+        """When records happened that are not still to come."""
+        return [one for one in map(self.shape.since_of, records) if one is not None and one <= now_ns]
 
     def _compared(self, state: State) -> State:
         return msgspec.structs.replace(state, reconciled_ns=state.checked_ns)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
-from msgspec.structs import replace as changed
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Part, Place, Position, Span
@@ -86,7 +85,7 @@ class RestSource:
         if answered is not None and answered.then is not None:
             self._over = True
             try:
-                return self._read(place, changed(answered, first=answered.next), answered.then)
+                return self._read(place, replace(answered, first=answered.next), answered.then)
             except SourceChanged:
                 self._over, place = False, _forgotten(place)
         if self._over:
@@ -136,7 +135,7 @@ class RestSource:
         lines, gone = self._all_lines(answered)
         end = min(answered.first + self._batch_rows, len(lines))
         is_last = end == len(lines)
-        answered = changed(answered, next=end, then=None if is_last else state)
+        answered = replace(answered, next=end, then=None if is_last else state)
         facts = {"answered": msgspec.to_builtins(answered), "plan": answered.plan}
         if is_last:
             facts["state"] = msgspec.to_builtins(state)
@@ -178,6 +177,6 @@ def _answered(place: Place) -> Answered | None:
 
 def _forgotten(place: Place) -> Place:
     """The place without the look that was under way, whose answers are gone: everything is to be listed again."""
-    state = changed(state_of(place), prints=(), listing=(), reconciled_ns=0)
+    state = replace(state_of(place), prints=(), listing=(), reconciled_ns=0)
     facts = {name: value for name, value in place.facts.items() if name != "answered"}
     return replace(place, facts={**facts, "state": msgspec.to_builtins(state)})

@@ -16,7 +16,7 @@ from hotfire.source.rest.api import LeftAlone
 from hotfire.source.rest.source import RestRead, RestSource
 from hotfire.testing.clocks import ManualClock
 from hotfire.testing.replica import Kind, Replica, replica
-from hotfire.testing.web_api import DAY_NS, Asking, MemoryBook, flight, flights
+from hotfire.testing.web_api import DAY_NS, FLIGHTS, Asking, MemoryBook, flight, flights
 
 LIST, LATEST, QUERY = "/v4/launches", "/v4/launches/latest", "/v4/launches/query"
 HARMLESS: set[Kind] = {"500", "503", "half"}
@@ -229,6 +229,24 @@ def test_everything_is_compared_now_and_then(stream: Stream, server: Replica) ->
         plan, _, _ = stream.poll()
     assert plan == "reconcile"
     assert stream.poll()[0] == "unchanged"
+
+
+def test_another_contract_reads_everything_anew(stream: Stream, server: Replica) -> None:
+    """It may have columns that were left out of the list before; after that the list is known again."""
+    stream.poll()
+    stream.asking = replace(stream.asking, contract=replace(FLIGHTS, hash="flights 2"))
+    plan, calls, ids = stream.poll()
+    assert (plan, calls, len(ids)) == ("reconcile", 1, 41)
+    assert stream.poll() == ("unchanged", 1, [])
+
+
+def test_an_instant_that_is_still_to_come_says_nothing(stream: Stream, server: Replica) -> None:
+    """Also where no field says what is planned: the next query begins before now."""
+    stream.poll(planned=None)
+    server.step(flights(42))
+    assert stream.poll(planned=None, overlap="2 d")[2][0] == "f037"
+    server.step(flights(44))
+    assert stream.poll(planned=None, overlap="2 d")[2][0] == "f039"
 
 
 def test_without_a_latest_the_list_tells(stream: Stream, server: Replica) -> None:
