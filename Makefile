@@ -49,7 +49,7 @@ bench: $(READY) ## the benchmark cases, as ratios against baselines of the same 
 	$(BIN)/python benchmarks/run.py
 
 crash: $(READY) ## kill -9 at random instants, CRASHES times
-	HOTFIRE_CRASHES=$(CRASHES) $(BIN)/pytest -m crash --timeout=7200
+	HOTFIRE_CRASHES=$(CRASHES) $(BIN)/pytest -n $(WORKERS) --dist worksteal -m crash --timeout=7200
 
 soak: $(READY) ## an hour of 1,000 rows a second: memory and files stay bounded
 	HOTFIRE_SOAK_S=$(SOAK_S) $(BIN)/pytest -s -m soak --timeout=7200

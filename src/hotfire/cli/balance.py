@@ -37,7 +37,7 @@ def balance(stream: str | None, *, reread: bool) -> Answer:
         with store.steady():
             for name in names:
                 contract = workspace.contract_in_use(name)
-                source = workspace.rereading(contract) if reread else None
+                source = workspace.sources.rereading(contract) if reread else None
                 only = settings.stream(name).lake_only
                 found.append(recount(contract, store, lake, lake_only=only, source=source, upto=upto[name]))
     balanced = all(one.balanced for one in found)

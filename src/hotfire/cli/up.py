@@ -81,7 +81,7 @@ class _Plant:
             stream: dict.fromkeys(_COUNTED, 0) for stream in workspace.settings.streams
         }
         self._last: dict[str, int] = {}
-        self.spools = {stream: workspace.spool(stream) for stream in workspace.settings.streams}
+        self.spools = {stream: workspace.sources.spool(stream) for stream in workspace.settings.streams}
         locks = {stream: Lock() for stream in workspace.settings.streams}
         listener = Listener(self._told, self._stood, self._broken)
         self.lives: Mapping[str, Live] = live_streams(workspace, one.job_id, self.spools, locks, listener)

@@ -228,7 +228,7 @@ class Entry(Struct, frozen=True):
         latch = self.fields.get("latch", False)
         if not isinstance(latch, bool):
             self.wrong("latch", f"{latch!r} is not true or false")
-        return About(latch is True, self.text("runbook"), self.text("owner"))
+        return About(latch is True, self.text("runbook"), self.text("owner"), str(self.fields["detector"]))
 
     def message(self, default: str) -> str:
         """What people are told of a finding: a text with names to fill in."""

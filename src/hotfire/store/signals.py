@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec.structs import astuple
 
 from hotfire.rows import BACKFILL
 from hotfire.store.alarms import follow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from msgspec import Struct
+
     from hotfire.alarm.notices import Routing
     from hotfire.findings import Watched
     from hotfire.rows import Outcome
@@ -18,9 +23,6 @@ if TYPE_CHECKING:
 _TEXT, _NUMBER, _FLOAT = pl.String(), pl.Int64(), pl.Float64()
 _POINT = {"rule": _TEXT, "asset": _TEXT, "channel": _TEXT}
 _FINDING = {
-    "stream": _TEXT,
-    "shard": _TEXT,
-    "batch_seq": _NUMBER,
     **_POINT,
     "at_ns": _NUMBER,
     "severity": _TEXT,
@@ -29,10 +31,8 @@ _FINDING = {
     "kind": _TEXT,
     "message": _TEXT,
 }
-CONDITION = {
-    "stream": _TEXT,
-    "revision": _NUMBER,
-    "shard": _TEXT,
+"""The fields of a `Finding`, in their order."""
+_HELD = {
     **_POINT,
     "number": _NUMBER,
     "level": _TEXT,
@@ -42,8 +42,9 @@ CONDITION = {
     "value": _FLOAT,
     "limit_value": _FLOAT,
     "message": _TEXT,
-    "batch_seq": _NUMBER,
 }
+"""The fields of a `Condition`, in their order."""
+CONDITION = {"stream": _TEXT, "revision": _NUMBER, "shard": _TEXT, **_HELD, "batch_seq": _NUMBER}
 _DETECTOR = {"stream": _TEXT, "shard": _TEXT, "asset": _TEXT, "state": _TEXT}
 _CHANGING = ("level", "severity", "returned_at_ns", "value", "limit_value", "message")
 
@@ -66,14 +67,8 @@ def write_conditions(connection: Connection, stream: str, revision: int, batch_s
     }
     if not last:
         return
-    rows = [
-        (
-            *(stream, revision, watched.shard, one.rule, one.asset, one.channel, one.number, one.level, one.severity),
-            *(one.raised_at_ns, one.returned_at_ns, one.value, one.limit, one.message, batch_seq),
-        )
-        for one in last.values()
-    ]
-    source, parameters = connection.given(pl.DataFrame(rows, schema=CONDITION, orient="row"))
+    own = {"stream": stream, "revision": revision, "shard": watched.shard, "batch_seq": batch_seq}
+    source, parameters = connection.given(_columns(last.values(), _HELD, own).select(*CONDITION))
     changes = ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
     connection.query(
         f"INSERT INTO hf_condition ({', '.join(CONDITION)}) SELECT * FROM {source} AS c WHERE TRUE "
@@ -83,15 +78,9 @@ def write_conditions(connection: Connection, stream: str, revision: int, batch_s
 
 
 def _write_findings(connection: Connection, stream: str, batch_seq: int, watched: Watched) -> None:
-    rows = [
-        (
-            *(stream, watched.shard, batch_seq, one.rule, one.asset, one.channel, one.at_ns, one.severity),
-            *(one.value, one.limit, one.kind, one.message),
-        )
-        for one in watched.findings
-    ]
-    if rows:
-        connection.ingest("hf_finding", pl.DataFrame(rows, schema=_FINDING, orient="row"))
+    if watched.findings:
+        own = {"stream": stream, "shard": watched.shard, "batch_seq": batch_seq}
+        connection.ingest("hf_finding", _columns(watched.findings, _FINDING, own))
 
 
 def _write_states(connection: Connection, stream: str, watched: Watched) -> None:
@@ -103,3 +92,10 @@ def _write_states(connection: Connection, stream: str, watched: Watched) -> None
             "ON CONFLICT (stream, shard, asset) DO UPDATE SET state = excluded.state",
             parameters,
         )
+
+
+def _columns(values: Iterable[Struct], schema: Mapping[str, pl.DataType], own: Mapping[str, object]) -> pl.DataFrame:
+    """The fields of values as columns, in their order, beside others that are the same in every row."""
+    same = [pl.lit(value, _NUMBER if isinstance(value, int) else _TEXT).alias(name) for name, value in own.items()]
+    columns = list(zip(*map(astuple, values), strict=True))
+    return pl.DataFrame(columns, schema=schema, orient="col").with_columns(same)

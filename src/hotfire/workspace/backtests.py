@@ -94,7 +94,7 @@ def tried(workspace: Workspace, asked: Asked) -> Tried:
     if contract.kind == "entity":
         raise UserError(f"{stream} holds entities; rules are about telemetry.", "Name another --stream.")
     if asked.places:
-        return tried_on(contract, asked, workspace.files(contract, asked.places), workspace.clock)
+        return tried_on(contract, asked, workspace.sources.files(contract, asked.places), workspace.clock)
     with workspace.store.steady():
         return _on_history(workspace, contract, asked)
 

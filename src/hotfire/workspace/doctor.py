@@ -266,7 +266,7 @@ def unfinished(workspace: Workspace, stream: str) -> Iterator[tuple[str, Plan]]:
 def unreadable(workspace: Workspace, contract: Contract, plan: Plan) -> HotfireError | None:
     """Why a plan's records cannot be read again; None where they can."""
     try:
-        same = workspace.reread(contract, plan).sha256 == plan.sha256
+        same = workspace.sources.reread(contract, plan).sha256 == plan.sha256
     except HotfireError as error:
         return error
     return None if same else SourceChanged("The bytes that were planned have changed.")

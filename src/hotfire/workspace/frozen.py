@@ -11,7 +11,7 @@ from msgspec import Struct
 from hotfire.clock import iso
 from hotfire.findings import About, Change, Condition
 from hotfire.rows import LIVE, Place
-from hotfire.source.rest.source import KEY, state_of
+from hotfire.source.rest import KEY
 from hotfire.workspace.alarms import open_alarms
 
 if TYPE_CHECKING:
@@ -40,10 +40,13 @@ class Standing(Struct, frozen=True):
 def standing(workspace: Workspace, stream: str) -> Standing | None:
     """How the web API of a stream is doing; None where it has none, or nothing ever came of it."""
     rest = workspace.settings.stream(stream).source.rest
-    places = workspace.store.query("places", stream=stream, shard=LIVE)
-    key = f"{KEY}{rest.list}" if rest else ""
-    facts = [facts for place, facts in places.select("place", "facts").rows() if place == key] if key else []
-    if rest is None or not facts:
+    if rest is None:
+        return None
+    from hotfire.source.rest.source import state_of  # here, for most streams ask nobody
+
+    key, places = f"{KEY}{rest.list}", workspace.store.query("places", stream=stream, shard=LIVE)
+    facts = [facts for place, facts in places.select("place", "facts").rows() if place == key]
+    if not facts:
         return None
     state = state_of(Place(key, "", facts=msgspec.json.decode(facts[0])))
     if state.initial_ns is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -91,8 +92,9 @@ class Rules:
                 raise
             self.trouble = error
             return self.last()
-        if found.ruleset.hash and found.chains != before:
-            self._store.keep_rules(stream, found.ruleset.hash, found.versions, text_of(found.chains))
+        if found.chains != before:
+            digest = found.ruleset.hash or _no_rules(stream)
+            self._store.keep_rules(stream, digest, found.versions, text_of(found.chains))
             self.warnings = stream_remarks(self._folder, self._contract)
         return found.ruleset
 
@@ -119,6 +121,11 @@ class Rules:
         if kept.is_empty():
             raise ContractError(f"The rules {digest[:12]} are not in the store.", "Run `hotfire doctor`.")
         return ruleset(contract, chains_of(kept["texts"].item()))
+
+
+def _no_rules(stream: str) -> str:
+    """What stands for the rules of a stream whose files are gone, among those that were entered."""
+    return hashlib.sha256(f"{stream} has no rules".encode()).hexdigest()
 
 
 class RulesFiles:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hotfire.alarm.model import Alarm
+from hotfire.alarm.news import is_silence
 from hotfire.clock import iso
 from hotfire.detect.model import Readings
 from hotfire.errors import HotfireError
@@ -41,14 +42,17 @@ class WallClock:
     def __init__(self, workspace: Workspace, stands: Stands = lambda _stream, _standing: None) -> None:
         self._workspace, self._stands = workspace, stands
         self._rules: dict[tuple[str, str], list[Rule]] = {}
+        self._noted: dict[str, set[str]] = {}
 
     def look(self) -> None:
         """Write down what it shows now."""
         store, now_ns = self._workspace.store, self._workspace.clock.now_ns()
         for stream in self._workspace.settings.streams:
             if store.major(stream) is not None:
-                for name, change in [*self.silent(stream, now_ns), *self.heard_again(stream, now_ns)]:
-                    store.alarms.observe(stream, name, change)
+                shown = dict([*self.silent(stream, now_ns), *self.heard_again(stream, now_ns)])
+                for name in shown.keys() - self._noted.get(stream, set()):
+                    store.alarms.observe(stream, name, shown[name])
+                self._noted[stream] = set(shown)
                 asked = observe(self._workspace, stream)
                 if asked is not None:
                     self._stands(stream, asked)
@@ -70,17 +74,19 @@ class WallClock:
                     yield _named(stream, rule.name, asset, since_ns), Change("raised", since_ns, held, rule.about)
 
     def heard_again(self, stream: str, now_ns: int) -> Iterator[tuple[str, Change]]:
-        """The silences that are over, though no row says so: what comes late may leave no gap of event time."""
-        for rule in self._no_data(stream):
-            heard, timeout_ns = dict(self._heard(stream)), rule.parameters["timeout_ns"]
-            for text in self._workspace.store.query("alarms_of_rule", stream=stream, rule=rule.name)["alarm"]:
-                one = msgspec.json.decode(text, type=Alarm)
-                heard_ns = heard.get(one.asset)
-                if one.active and heard_ns is not None and now_ns - heard_ns <= timeout_ns:
-                    since_ns = one.raised_at_ns or heard_ns
-                    over = Condition(rule.name, one.asset, "", 1, None, one.severity, since_ns, heard_ns)
-                    name = _named(stream, rule.name, one.asset, "heard", heard_ns)
-                    yield name, Change("returned", heard_ns, over, rule.about)
+        """The silences that are over, though no row says so: what comes late may leave no gap of event time.
+
+        So is one whose rule is no more.
+        """
+        timeouts = {rule.name: rule.parameters["timeout_ns"] for rule in self._no_data(stream)}
+        heard = dict(self._heard(stream))
+        for text in self._workspace.store.query("alarms_of_assets", stream=stream)["alarm"]:
+            one = msgspec.json.decode(text, type=Alarm)
+            at_ns = heard.get(one.asset, 0) if one.rule in timeouts else now_ns
+            if one.active and is_silence(one) and now_ns - at_ns <= timeouts.get(one.rule, 0):
+                since_ns = at_ns if one.raised_at_ns is None else one.raised_at_ns
+                over = Condition(one.rule, one.asset, "", 1, None, one.severity, since_ns, at_ns)
+                yield _named(stream, one.rule, one.asset, "over", at_ns), Change("returned", at_ns, over, one.about)
 
     def _heard(self, stream: str) -> list[tuple[str, int]]:
         """When rows last came from each asset, as they happened."""

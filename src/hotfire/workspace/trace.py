@@ -171,7 +171,7 @@ def _traced(workspace: Workspace, stream: str, batch: _Batch, number: int, asked
 def _records(workspace: Workspace, contract: Contract, part: Part) -> Records | None:
     """The part's records; None where the file has gone or changed."""
     try:
-        return workspace.rereading(contract).reread(Span((part.whole(),))).records
+        return workspace.sources.rereading(contract).reread(Span((part.whole(),))).records
     except SourceChanged:
         return None
 

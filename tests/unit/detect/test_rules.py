@@ -64,7 +64,9 @@ def test_a_whole_file() -> None:
     assert rule.parameters["contexts"] == (("phase = 'standby'", (Level("critical", None, 310.2640781925763),)),)
     assert rule.delays == Delays(3, 500_000_000, 2_000_000_000)
     assert (rule.only, rule.settle_ns) == ("temperature > 0", 5_000_000_000)
-    assert rule.about == About(latch=True, runbook="https://wiki.example/pressure", owner="propulsion")
+    assert rule.about == About(
+        latch=True, runbook="https://wiki.example/pressure", owner="propulsion", detector="limit"
+    )
     assert rule.message == "{asset}: {value}{unit} in {phase}"
 
 

@@ -15,7 +15,7 @@ def test_a_planned_batch_of_pushed_rows_is_read_again(tmp_path: Path) -> None:
     create("fleet", tmp_path / "ws")
     settings = load(tmp_path / "ws", {}, {})
     with Workspace(settings) as workspace:
-        done = workspace.spool("events").append(b'{"event_id":"e1"}\n')
+        done = workspace.sources.spool("events").append(b'{"event_id":"e1"}\n')
         assert done is not None
         done.result(10)
     with Workspace(settings) as workspace:
@@ -24,4 +24,4 @@ def test_a_planned_batch_of_pushed_rows_is_read_again(tmp_path: Path) -> None:
         read = flow.source.poll({})
         assert read is not None
         plan = Plan("events", LIVE, 1, read.span, read.sha256, 0, contract.hash)
-        assert workspace.reread(contract, plan).sha256 == read.sha256
+        assert workspace.sources.reread(contract, plan).sha256 == read.sha256

@@ -59,6 +59,26 @@ def test_changed_rules_are_entered_beside_the_older_ones(workspace: Workspace, c
     assert [version for version, _ in entered(workspace)] == ["rules/engines.yaml 2", "rules/engines.yaml 1"]
 
 
+def test_rules_that_are_gone_hold_no_more(workspace: Workspace, clock: ManualClock) -> None:
+    """Their end is entered, too, once: whoever asks for those that were entered last gets the limits alone."""
+    text = (file := workspace.settings.folder / "rules" / "engines.yaml").read_text("utf-8")
+    file.unlink()
+    assert entered(workspace) == []
+    file.write_text(text, "utf-8")
+    entered(workspace)
+    clock.sleep(60)
+    file.unlink()
+    assert entered(workspace) == entered(workspace)
+    assert [version for version, _ in entered(workspace)] == ["rules/engines.yaml 1", ""]
+    last = Rules(workspace.settings.folder, workspace.contract(STREAM), workspace.store).last()
+    names = [one.rule.name for one in last.editions[-1].detectors]
+    assert names
+    assert all(name.endswith(".limit") for name in names)
+    clock.sleep(60)
+    file.write_text(text, "utf-8")
+    assert [version for version, _ in entered(workspace)] == ["", "rules/engines.yaml 1"]
+
+
 def test_a_stream_without_rows_has_nothing_to_hold_on_to(workspace: Workspace) -> None:
     """Whoever asks: a file that is broken is refused, though other rules were entered before."""
     entered(workspace)

@@ -34,11 +34,11 @@ class Rig:
         self.rows = [HEADER]
         self.eyes = WallClock(workspace)
 
-    def row(self, second: float, asset: str = "TRE-001", phase: str = "steady") -> None:
+    def row(self, second: float, asset: str = "TRE-001", phase: str = "steady", score: str = "90") -> None:
         """A row of an event time reaches hotfire now."""
         at = iso(self.start_ns + int(second * S))
         flow = 0 if phase == "standby" else 95
-        self.rows.append(f"{asset},{at},{len(self.rows)},{phase},200,{flow},600,90")
+        self.rows.append(f"{asset},{at},{len(self.rows)},{phase},200,{flow},600,{score}")
         file = self.workspace.settings.folder / "rows.csv"
         file.write_text("\n".join([*self.rows, ""]), "utf-8")
         run(self.workspace.ingest_flow(self.workspace.prepare(STREAM), "job", [str(file)])[0])
@@ -99,3 +99,35 @@ def test_silence_counts_only_while_the_rule_says_so(rig: Rig) -> None:
         ("gone", "TRE-002", "UNACK_ALARM"),
         ("lost", "TRE-002", "UNACK_ALARM"),
     ]
+
+
+def test_a_rule_that_is_gone_says_nothing_more(rig: Rig) -> None:
+    """Its silences are over."""
+    rig.row(0)
+    rig.clock.sleep(60)
+    assert len(rig.look()) == 2
+    file = rig.workspace.settings.folder / "rules" / "silence.yaml"
+    file.write_text("".join(line for line in RULES.splitlines(keepends=True) if "gone" not in line), "utf-8")
+    rig.row(1)
+    assert rig.look() == [("gone", "TRE-001", "RTN_UNACK"), ("lost", "TRE-001", "RTN_UNACK")]
+    rig.clock.sleep(60)
+    assert rig.look() == [("gone", "TRE-001", "RTN_UNACK"), ("lost", "TRE-001", "UNACK_ALARM")]
+    file.unlink()
+    rig.row(2)
+    rig.clock.sleep(60)
+    assert rig.look() == [("gone", "TRE-001", "RTN_UNACK"), ("lost", "TRE-001", "RTN_UNACK")]
+
+
+def test_a_channel_is_silent_because_its_asset_is(rig: Rig) -> None:
+    """People know of that already, whoever has seen it: the clock, or a row."""
+    file = rig.workspace.settings.folder / "rules" / "silence.yaml"
+    file.write_text(
+        f"{RULES}  - {{name: mute, detector: no_data, channel: performance_score, timeout: 20 s}}\n", "utf-8"
+    )
+    rig.row(0)
+    rig.clock.sleep(60)
+    rig.look()
+    rig.row(25, score="")
+    alarms = {one.alarm.rule: one.alarm for one in listed(rig.workspace, [STREAM])}
+    assert alarms["mute"].cause in (alarms["gone"].alarm_id, alarms["lost"].alarm_id)
+    assert (alarms["mute"].told, alarms["gone"].told) == ("", "raised")

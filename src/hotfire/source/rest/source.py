@@ -10,14 +10,12 @@ from msgspec.structs import replace
 
 from hotfire.errors import SourceChanged, UserError
 from hotfire.rows import Part, Place, Position, Span
+from hotfire.source.rest import KEY
 from hotfire.source.rest.look import Look, Looking, State, lines_of
 from hotfire.source.rest.records import Taken
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock
-
-KEY = "rest:"
-"""The keys of its places begin like this, and no others'."""
 
 
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):

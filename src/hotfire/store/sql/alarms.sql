@@ -41,9 +41,9 @@ SELECT alarm FROM hf_alarm WHERE stream = :stream;
 -- The alarms of one stream that are not over.
 SELECT alarm FROM hf_alarm WHERE stream = :stream AND is_over = 0;
 
--- name: alarms_of_rule
--- The alarms of one rule about assets as a whole that are not over.
-SELECT alarm FROM hf_alarm WHERE stream = :stream AND rule = :rule AND channel = '' AND is_over = 0;
+-- name: alarms_of_assets
+-- The alarms of one stream about assets as a whole that are not over.
+SELECT alarm FROM hf_alarm WHERE stream = :stream AND channel = '' AND is_over = 0;
 
 -- name: alarms_named
 -- Some alarms whose id is in a range, which is how it begins.
