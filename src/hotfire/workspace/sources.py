@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
@@ -23,21 +23,43 @@ from hotfire.source.stdin import Pipes
 from hotfire.workspace.reading_files import file_settings, needed_fields
 
 if TYPE_CHECKING:
+    from hotfire.clock import Clock
     from hotfire.contract.model import Contract
-    from hotfire.protocols import Read, Source
+    from hotfire.protocols import Read, Source, Store
     from hotfire.rows import Plan
     from hotfire.source.rest.source import RestSource
-    from hotfire.workspace.wiring import Workspace
+    from hotfire.store.operational import OperationalStore
+    from hotfire.workspace.model import Settings
 
 
 _GREATER = 2
 """How many times as large a batch is that is an append to the lake of its own, which costs more than a commit."""
 
 
+class Owner(Protocol):
+    """What of a workspace its sources need.
+
+    Attributes:
+        spools: of the server that runs in this process.
+        opened: is closed with the workspace.
+    """
+
+    settings: Settings
+    clock: Clock
+    dry_run: bool
+    reconcile: bool
+    spools: Mapping[str, Spool] | None
+    opened: list[Store | Source | Spool]
+
+    def open_store(self) -> OperationalStore:
+        """Another connection to the store."""
+        ...
+
+
 class Sources:
     """What a workspace reads from; each is opened when it is asked for, and closed with the workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Owner) -> None:
         self._workspace = workspace
         self._settings, self._clock, self._dry_run = workspace.settings, workspace.clock, workspace.dry_run
         self._own_spools: dict[str, Spool] = {}
