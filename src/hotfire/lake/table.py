@@ -71,8 +71,9 @@ class Table:
         try:
             return commit()
         except CommitFailedError:
-            from stamina import retry  # here, for loading it takes longer than the commit
+            from stamina import instrumentation, retry  # here, for loading it takes longer than the commit
 
+            instrumentation.set_on_retry_hooks([])  # they would write to standard output
         def anew() -> T:
             self.forget()
             return commit()

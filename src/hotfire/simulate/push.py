@@ -66,6 +66,7 @@ class Push:
     def __init__(
         self, client: httpx.Client, url: httpx.URL, stopped: Callable[[], bool], patience_s: float = PATIENCE_S
     ) -> None:
+        stamina.instrumentation.set_on_retry_hooks([])  # they would write to standard output
         self._client, self._url, self._stopped, self._patience_s = client, url, stopped, patience_s
         self.rows = 0
 

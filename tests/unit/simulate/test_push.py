@@ -97,13 +97,16 @@ def test_a_line_longer_than_a_request_goes_alone() -> None:
     ],
     ids=["429", "503", "no Retry-After", "broken connection"],
 )
-def test_what_is_not_acknowledged_is_sent_again(answers: list[tuple[int, dict[str, str]] | None]) -> None:
-    """Busy, failing or gone: the same lines come again, and count once."""
+def test_what_is_not_acknowledged_is_sent_again(
+    answers: list[tuple[int, dict[str, str]] | None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Busy, failing or gone: the same lines come again, and count once. Standard output is the command's own."""
     with Script(list(answers)).running() as script, pushing(script.url, "events", None, never) as target:
         assert target.take(b'{"n":1}\n{"n":2}\n', 2)
         assert target.take(b'{"n":3}\n', 1)
     assert script.bodies == [b'{"n":1}\n{"n":2}\n', b'{"n":3}\n']
     assert target.rows == 3
+    assert not capfd.readouterr().out
 
 
 def test_it_is_given_up_after_a_while() -> None:
