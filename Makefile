@@ -47,6 +47,7 @@ fmt: $(READY) ## mend what can be mended by itself
 
 bench: $(READY) ## the benchmark cases, as ratios against baselines of the same run
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/live.py
 
 crash: $(READY) ## kill -9 at random instants, CRASHES times
 	HOTFIRE_CRASHES=$(CRASHES) $(BIN)/pytest -n $(WORKERS) --dist worksteal -m crash --timeout=7200

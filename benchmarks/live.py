@@ -39,7 +39,7 @@ Figures = tuple[float, float, float]
 
 
 def main() -> None:
-    """Run every way, print a line each."""
+    """Run every way, print a line of the table in LIVE.md each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=1000, help="rows a second")
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -66,7 +66,7 @@ def main() -> None:
 
 def _line(name: str, figures: Figures, base: Figures) -> None:
     p50, p95, p99 = figures
-    print(f"{name:28} p50 {p50:6.1f} ms   p95 {p95:6.1f} ms ({p95 / base[1]:.1f}x)   p99 {p99:6.1f} ms", flush=True)
+    print(f"| {name} | {p50:.1f} ms | {p95:.1f} ms ({p95 / base[1]:.1f}x) | {p99:.1f} ms |", flush=True)
 
 
 def _baseline(folder: Path, options: argparse.Namespace) -> Figures:

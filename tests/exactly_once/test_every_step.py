@@ -40,8 +40,11 @@ def survive(stand: Stand, source: Callable[[], FileSource], *fuses: Fuse) -> int
     return deaths
 
 
-@pytest.mark.parametrize("lake_only", [False, True], ids=["store", "lake_only"])
-@pytest.mark.parametrize("name", ["burns.csv", "burns.jsonl", "burns.parquet"])
+@pytest.mark.parametrize(
+    ("name", "lake_only"),
+    [("burns.csv", False), ("burns.jsonl", True), ("burns.parquet", False)],
+    ids=["csv-store", "jsonl-lake_only", "parquet-store"],
+)
 def test_a_crash_at_any_step_changes_nothing(
     bench: Path,
     burns: Contract,

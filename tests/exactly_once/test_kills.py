@@ -1,4 +1,4 @@
-"""SIGKILL at random instants, HOTFIRE_CRASHES times in all (default 100): nothing is different afterwards."""
+"""SIGKILL at random instants, HOTFIRE_CRASHES times in all (default 50): nothing is different afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hotfire.testing.stand import Stand
 from hotfire.testing.web_api import flight, flights, write_workspace
 from hotfire.workspace.contracts import contract_texts, load_contract
 
-CRASHES = int(os.environ.get("HOTFIRE_CRASHES", "100"))
+CRASHES = int(os.environ.get("HOTFIRE_CRASHES", "50"))
 pytestmark = pytest.mark.crash
 
 CONTRACT = Path(__file__).with_name("burns.yaml").read_text()
