@@ -74,6 +74,7 @@ class Table:
             from stamina import instrumentation, retry  # here, for loading it takes longer than the commit
 
             instrumentation.set_on_retry_hooks([])  # they would write to standard output
+
         def anew() -> T:
             self.forget()
             return commit()
