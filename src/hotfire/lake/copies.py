@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
+from hotfire.durable import sync_files
 from hotfire.lake import layout
-from hotfire.lake.durable import sync_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

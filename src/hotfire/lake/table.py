@@ -11,8 +11,8 @@ from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, wr
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
+from hotfire.durable import sync_files
 from hotfire.lake import layout
-from hotfire.lake.durable import sync_files
 from hotfire.lake.scan import NO_FILES, damage
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from hotfire.clock import iso
+from hotfire.durable import sync_files
 from hotfire.errors import UserError
 from hotfire.lake.delta import DeltaLake
-from hotfire.lake.durable import sync_files
 from hotfire.ledger.balance import Balance, balance
 from hotfire.store.sqlite import SAVED, SqliteStore
 from hotfire.workspace.settings import FILE

@@ -13,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hotfire.contract.odcs import compile_contract
+from hotfire.durable import sync_files
 from hotfire.errors import UserError
 from hotfire.lake.copies import link_or_copy
-from hotfire.lake.durable import sync_files
 from hotfire.ledger.balance import Balance, balance
 from hotfire.store.migrate import migrations
 from hotfire.store.sqlite import SAVED

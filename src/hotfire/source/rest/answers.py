@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from hotfire.durable import make, sync
 from hotfire.errors import Outage, SourceChanged
 
 KEPT_BYTES = 64 << 20
@@ -40,16 +41,14 @@ class Answers:
         if path.exists():
             path.touch()
             return
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True)
-            _sync(self._folder.parent)
+        make(self._folder)
         partial = self._folder / f".{path.name}.{os.getpid()}"
         with partial.open("wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
-        _sync(self._folder)
+        sync(self._folder)
 
     def body(self, name: str) -> bytes:
         """An answer by its name. Raises SourceChanged where it is gone, or is another by now."""
@@ -76,11 +75,3 @@ class Answers:
             left -= path.stat().st_size
             if left < 0 and path.name not in needed:
                 path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hotfire.durable import sync
 from hotfire.source.spool.frames import MARKER_BYTES, Damage, Item, parse, torn
 
 _NAME = re.compile(rf"(\d{{20}})-([0-9a-f]{{{MARKER_BYTES * 2}}})\.segment")
@@ -51,23 +52,6 @@ def create(folder: Path, base: int, marker: bytes) -> Segment:
     path.touch()
     sync(folder)
     return Segment(path, base, base, marker)
-
-
-def make(folder: Path) -> None:
-    """Make the folder where it is not there; its name and those of folders around it are on disk."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in missing:
-        sync(one.parent)
-
-
-def sync(path: Path) -> None:
-    """Return when a file's bytes, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def opened(segment: Segment) -> BinaryIO:

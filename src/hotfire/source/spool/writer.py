@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from hotfire.durable import make
 from hotfire.errors import OwnedElsewhere
 from hotfire.source.spool.frames import HEADER_BYTES, MARKER_BYTES, MOST_FACTS, Item, encoded
-from hotfire.source.spool.segments import create, key_of, listing, make, mended, opened, read
+from hotfire.source.spool.segments import create, key_of, listing, mended, opened, read
 
 if TYPE_CHECKING:
     from hotfire.clock import Clock

@@ -1,4 +1,4 @@
-"""Making files survive a power cut: the Delta library publishes by rename and never calls fsync."""
+"""Making files and folders survive a power cut."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make(folder: Path) -> None:
+    """Make the folder where it is not there; its name and those of folders around it are on disk."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync(one.parent)
 
 
 def sync_files(paths: Iterable[Path], top: Path) -> None:
